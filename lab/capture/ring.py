@@ -1,0 +1,195 @@
+"""The ring: frames from the kernel without one system call or one copy per frame.
+
+An AF_PACKET socket with a TPACKET_V3 ring shares memory with the kernel. The kernel fills *blocks* of it with frames
+and hands a block over when it is full or its time is up; we read the block and hand it back. While we are busy the
+kernel goes on in the next block, so a burst fits into the ring instead of being lost. What does not fit is *counted*
+(PACKET_STATISTICS), and that count is what lets a capture be called complete: Scapy's own sockets never read it.
+
+The ring is a Scapy ``SuperSocket`` too: ``sniff(opened_socket=Ring("eth0"))`` works.
+
+Theory of operation (Documentation/networking/packet_mmap.rst in the kernel's source):
+
+    block:  | header: status, number of frames, offset of the first | frame | frame | ... |
+    frame:  | tpacket3_hdr (48 octets) | sockaddr_ll (20) | padding | the frame, from its destination MAC on |
+
+    status 0: the block is the kernel's. The kernel sets bit 0 when it hands it to us; we write 0 to hand it back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import select
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from scapy.layers.l2 import Ether
+from scapy.supersocket import SuperSocket
+
+from lab.capture.errors import TapError
+from lab.capture.filter import EXPRESSION, SockFilter, compile_program
+from lab.wire.frame import Direction, Frame
+
+ETH_P_ALL = 0x0003
+SOL_PACKET = 263
+SO_ATTACH_FILTER = 26
+PACKET_RX_RING = 5
+PACKET_STATISTICS = 6
+PACKET_VERSION = 10
+TPACKET_V3 = 2
+PACKET_OUTGOING = 4
+STATUS_USER = 1
+
+BLOCK_BYTES = 128 * 1024
+"""Small blocks: a trickle of frames takes a whole block every RETIRE_MS, and the ring must outlast a stall of the
+reader then too: 256 blocks of 10 ms are 2.5 s."""
+RETIRE_MS = 10
+"""The kernel hands over a block that is not full after so many milliseconds: how late we may see a frame."""
+MTU_MAX = 65535
+
+_BLOCK_HEADER = struct.Struct("=IIIII")  # version, offset_to_priv, status, number of frames, offset of the first
+_FRAME_HEADER = struct.Struct("=IIIIIIHH")  # next_offset, sec, nsec, captured, length, status, mac, net
+_PACKET_TYPE_AT = 48 + 10  # sll_pkttype in the sockaddr_ll behind the 48 octets of tpacket3_hdr
+_STATUS_AT = 8
+
+
+class Statistics(NamedTuple):
+    """What the kernel counted since the last time it was asked. received includes dropped."""
+
+    received: int
+    dropped: int
+
+
+class SockFprog(ctypes.Structure):
+    """A classic BPF program with its length (linux/filter.h, struct sock_fprog)."""
+
+    _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.POINTER(SockFilter)))
+
+
+class Ring(SuperSocket):
+    """A TPACKET_V3 ring bound to one interface. Frames are there from the moment the constructor returns.
+
+    iface: the interface's name.
+    size_bytes: memory of the ring, a multiple of BLOCK_BYTES.
+    snaplen_bytes: octets kept of a frame.
+    expression: the capture filter, in pcap-filter(7) syntax.
+    Raises TapError: no such interface, no NET_RAW, not enough memory.
+    """
+
+    def __init__(
+        self,
+        iface: str,
+        size_bytes: int = 32 << 20,
+        snaplen_bytes: int = MTU_MAX,
+        expression: str = EXPRESSION,
+    ) -> None:
+        self.iface = iface
+        self.blocks = max(4, size_bytes // BLOCK_BYTES)
+        self.size_bytes = self.blocks * BLOCK_BYTES
+        self._next = 0
+        program = compile_program(expression, snaplen_bytes)
+        try:
+            # Protocol 0: nothing arrives before bind(), so no frame from before the filter slips in.
+            self.ins = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        except PermissionError as error:
+            raise TapError("the tap may not open a packet socket: start it with the capability NET_RAW") from error
+        self.outs = None
+        try:
+            self._attach(program)
+            self._map()
+            self.ins.bind((iface, ETH_P_ALL))
+        except OSError as error:
+            self.ins.close()
+            raise TapError(self._why(error)) from error
+        self._poll = select.poll()
+        self._poll.register(self.ins, select.POLLIN | select.POLLERR)
+        self._pending: Iterator[Frame] = iter(())
+
+    def _why(self, error: OSError) -> str:
+        if isinstance(error, FileNotFoundError) or error.errno == 19:  # ENODEV
+            return f"there is no interface {self.iface!r} here: name one of those that 'ip link' shows"
+        if error.errno == 12:  # ENOMEM
+            return f"no memory for a ring of {self.size_bytes >> 20} MiB: set ECHO_RING_MIB to less"
+        return (
+            f"the ring on {self.iface!r} cannot be set up ({error.strerror}): this needs a Linux kernel of 3.2 or newer"
+        )
+
+    def _attach(self, program: list[SockFilter]) -> None:
+        array = (SockFilter * len(program))(*program)
+        self.ins.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, bytes(SockFprog(len(program), array)))
+
+    def _map(self) -> None:
+        self.ins.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
+        frame_bytes = 2048  # only has to divide the block: V3 packs frames of any size
+        request = struct.pack(
+            "=IIIIIII", BLOCK_BYTES, self.blocks, frame_bytes, self.size_bytes // frame_bytes, RETIRE_MS, 0, 0
+        )
+        self.ins.setsockopt(SOL_PACKET, PACKET_RX_RING, request)
+        self._map_memory = mmap.mmap(self.ins.fileno(), self.size_bytes)
+        self._memory = memoryview(self._map_memory)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Sleep until a block is ready or the time is up. Returns whether there is one."""
+        return self._ready() or (bool(self._poll.poll(max(0, int(timeout_s * 1000)))) and self._ready())
+
+    def _ready(self) -> bool:
+        at = self._next * BLOCK_BYTES
+        return bool(_BLOCK_HEADER.unpack_from(self._memory, at)[2] & STATUS_USER)
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames of the next block that is ready, in the order of their arrival; none if no block is.
+
+        The block goes back to the kernel when its last frame has been taken.
+        """
+        if not self._ready():
+            return
+        memory = self._memory
+        start = self._next * BLOCK_BYTES
+        count, first = _BLOCK_HEADER.unpack_from(memory, start)[3:]
+        at = start + first
+        for _ in range(count):
+            step, seconds, nanoseconds, captured, length, _status, mac, _net = _FRAME_HEADER.unpack_from(memory, at)
+            data = at + mac
+            outgoing = memory[at + _PACKET_TYPE_AT] == PACKET_OUTGOING
+            yield Frame(
+                seconds * 1_000_000_000 + nanoseconds,
+                bytes(memory[data : data + captured]),
+                length,
+                0,
+                Direction.OUTBOUND if outgoing else Direction.INBOUND,
+            )
+            at += step
+        struct.pack_into("=I", memory, start + _STATUS_AT, 0)
+        self._next = (self._next + 1) % self.blocks
+
+    def statistics(self) -> Statistics:
+        """What the kernel counted since the last call: frames that passed the filter, and how many of them found no
+        room."""
+        received, dropped, _freezes = struct.unpack("=III", self.ins.getsockopt(SOL_PACKET, PACKET_STATISTICS, 12))
+        return Statistics(received, dropped)
+
+    def recv_raw(self, x: int = MTU_MAX) -> tuple[Any, bytes | None, float | None]:
+        """One frame for Scapy: (its lowest layer, octets, time in seconds since the epoch)."""
+        for frame in self._pending:
+            return Ether, frame.data[:x], frame.time_ns / 1e9
+        if not self.wait(0):
+            return None, None, None
+        self._pending = self.frames()
+        return self.recv_raw(x)
+
+    @staticmethod
+    def select(sockets: list[Any], remain: float | None = None) -> list[Any]:
+        """Those of Scapy's sockets that have a frame, after at most ``remain`` seconds."""
+        waiting = [s for s in sockets if isinstance(s, Ring) and s._ready()]
+        return waiting or SuperSocket.select(sockets, remain)
+
+    def close(self) -> None:
+        """Give the ring and the socket back."""
+        if not self.closed:
+            self.closed = True
+            self._pending = iter(())
+            self._memory.release()
+            self._map_memory.close()
+            self.ins.close()

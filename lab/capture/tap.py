@@ -1,0 +1,105 @@
+"""The tap: from the ring to files, one turn after another.
+
+A turn takes the blocks that are ready, gives every frame to the tracker and the tracker's events to the store and to
+the log, asks the kernel what it dropped, lets time pass for the tracker (linger, idle limit) and writes everything
+out, so that a reader of a file sees a session in progress.
+
+Time. Frames carry the kernel's wall clock, which somebody may set. What the tracker is told between frames is the time
+of the last frame plus what a monotonic clock has measured since: a clock set back or forward ends no session and keeps
+none alive.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab.capture.log import SessionLog
+from lab.capture.ring import Ring
+from lab.session.events import Event
+from lab.session.tracker import Tracker
+from lab.store.sessions import SessionStore
+
+BUSY_WAIT_S = 0.02
+"""How long to sleep for frames while a session is open: its linger must not wait longer."""
+IDLE_WAIT_S = 0.25
+BLOCKS_A_TURN = 32
+"""Blocks taken before drops are read and files flushed: 4 MiB of frames."""
+
+
+@dataclass
+class Clock:
+    """The time to tell the tracker, in nanoseconds since the epoch: see the module's text. Sources can be replaced."""
+
+    wall_ns: Callable[[], int] = time.time_ns
+    monotonic_ns: Callable[[], int] = time.monotonic_ns
+
+    def __post_init__(self) -> None:
+        self._frame_ns = self.wall_ns()
+        self._at_ns = self.monotonic_ns()
+
+    def frame(self, time_ns: int) -> None:
+        """A frame with this time stamp has just been read."""
+        self._frame_ns = time_ns
+        self._at_ns = self.monotonic_ns()
+
+    def now_ns(self) -> int:
+        """The time of the last frame, and what has passed since."""
+        return self._frame_ns + self.monotonic_ns() - self._at_ns
+
+
+class Tap:
+    """One ring, one tracker, one store, one log."""
+
+    def __init__(self, ring: Ring, tracker: Tracker, store: SessionStore, log: SessionLog, clock: Clock) -> None:
+        self.ring = ring
+        self.tracker = tracker
+        self.store = store
+        self.log = log
+        self.clock = clock
+        self.frames_received = 0
+        self.frames_dropped = 0
+
+    def turn(self, wait_s: float) -> None:
+        """Wait for frames at most so long, then do one turn."""
+        if self.ring.wait(wait_s):
+            self._take(BLOCKS_A_TURN)
+        self._count_drops()
+        self._act(self.tracker.tick(self.clock.now_ns()))
+        self.store.flush()
+
+    def run(self, stopping: Callable[[], bool], each_turn: Callable[[], None]) -> None:
+        """Turn after turn until told to stop, then take what is left in the ring and end every session as cut."""
+        while not stopping():
+            self.turn(BUSY_WAIT_S if self.tracker.open_sessions else IDLE_WAIT_S)
+            each_turn()
+        self._take(self.ring.blocks)
+        self._count_drops()
+        self._act(self.tracker.stop(self.clock.now_ns()))
+        self.store.close()
+        self.log.flush()
+
+    def _take(self, blocks: int) -> None:
+        for _ in range(blocks):
+            last_ns = None
+            for frame in self.ring.frames():
+                last_ns = frame.time_ns
+                self._act(self.tracker.feed(frame))
+            if last_ns is None:
+                return
+            self.clock.frame(last_ns)
+
+    def _act(self, events: list[Event]) -> None:
+        for event in events:
+            self.store.handle(event)
+            self.log.handle(event)
+
+    def _count_drops(self) -> None:
+        counted = self.ring.statistics()
+        self.frames_received += counted.received
+        if counted.dropped:
+            self.frames_dropped += counted.dropped
+            self.tracker.dropped(counted.dropped, self.clock.now_ns())
+            self.store.kernel_dropped(counted.dropped)
+            self.log.dropped(counted.dropped)

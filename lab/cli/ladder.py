@@ -1,0 +1,32 @@
+"""``echolab ladder``: a capture as a drawing in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.cli.replay import replay
+from lab.report.ladder import Style, ladder
+
+LONG = 200
+"""A session of more frames is drawn at its two ends only, unless everything is asked for."""
+_END = 24
+
+
+def ladder_of_file(path: Path, style: Style | None = None, *, whole: bool = False) -> str:
+    """The ladders of all sessions in a capture file, one below the other.
+
+    path: a pcapng or pcap file. style: width, colour, characters. whole: draw long sessions in full.
+    Raises CaptureFileError if it is none.
+    """
+    drawings = []
+    for replayed in replay(path):
+        frames = replayed.frames
+        if whole or len(frames) <= LONG:
+            drawings.append(ladder(replayed.session, frames, style))
+            continue
+        first, last = frames[: LONG - _END], frames[-_END:]
+        left_out = len(frames) - len(first) - len(last)
+        drawings.append(ladder(replayed.session, first, style, tail=last, left_out=left_out))
+    if not drawings:
+        return f"{path.name} has no TCP session in it."
+    return "\n\n".join(drawings)

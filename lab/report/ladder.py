@@ -1,0 +1,153 @@
+"""The ladder: a session as a drawing in text, two lifelines and an arrow for every frame.
+
+For every frame it shows when it came (milliseconds from the first), which way it went and with which flags, the state
+of both ends after it, its sequence and acknowledgment numbers (relative, and raw as they stand in the header), its
+length, its text, and in words what it is for. It is drawn to a given width, with colour or without, and with plain
+ASCII where the terminal has nothing better.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lab.report.text import duration, quote
+from lab.session.events import Note, Recorded
+from lab.session.session import Session
+
+MIN_WIDTH = 60
+_TIME = 9  # columns of the time
+_STATE = 12  # columns of the longest state that is shown (ESTABLISHED has 11)
+_COLOURS = {"handshake": "32", "data": "36", "teardown": "33", "trouble": "31", "dim": "2", "bold": "1"}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How to draw: columns of the terminal, colour (ANSI) or not, and ASCII only or with arrows and lines."""
+
+    width: int = 80
+    colour: bool = False
+    ascii_only: bool = False
+
+    def paint(self, text: str, what: str) -> str:
+        """The text in the colour of what it is, or as it is where there is no colour."""
+        return f"\x1b[{_COLOURS[what]}m{text}\x1b[0m" if self.colour and what in _COLOURS else text
+
+    def plain(self, text: str) -> str:
+        """The text as the terminal can show it."""
+        if not self.ascii_only:
+            return text
+        return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+
+
+_ASCII = str.maketrans({"─": "-", "▶": ">", "◀": "<", "·": "-", "→": "->", "µ": "u", "│": "|", "…": "..."})
+
+
+def ladder(
+    session: Session,
+    recorded: Sequence[Recorded],
+    style: Style | None = None,
+    *,
+    tail: Sequence[Recorded] = (),
+    left_out: int = 0,
+) -> str:
+    """Draw one session.
+
+    session: what is known about it as a whole.
+    recorded: its frames with their notes, in the order of the file.
+    style: width, colour, characters.
+    tail, left_out: of a long session, the last frames too, and how many between are not drawn.
+    Returns the drawing, lines separated by LF, without one at the end.
+    """
+    style = style or Style()
+    count = len(recorded) + left_out + len(tail)
+    lines = [*_heading(session, count, style), ""]
+    start_ns = min((r.frame.time_ns for r in recorded), default=0)
+    for number, record in enumerate(recorded, 1):
+        lines += _rung(number, (record.frame.time_ns - start_ns) / 1e6, record.note, style)
+    if left_out:
+        lines += ["", f"{'':{_TIME}} … {left_out} frames are not drawn here; the file has them …", ""]
+    for number, record in enumerate(tail, count - len(tail) + 1):
+        lines += _rung(number, (record.frame.time_ns - start_ns) / 1e6, record.note, style)
+    lines += ["", *_ending(session, style)]
+    return "\n".join(style.plain(line) for line in lines)
+
+
+def _heading(session: Session, frames: int, style: Style) -> list[str]:
+    summary = session.summary()
+    nanoseconds = summary.get("duration_ns")
+    took = f" · {duration(nanoseconds)}" if isinstance(nanoseconds, int) else ""
+    title = f"Session {session.name} · {session.verdict} · {frames} frames{took}"
+    roles = f"client {session.client} → server {session.server}"
+    inner = max(MIN_WIDTH, style.width) - _TIME - 1
+    head = f"{'ms':>{_TIME}} {'client':<{_STATE}}{'':^{inner - 2 * _STATE}}{'server':>{_STATE}}"
+    return [style.paint(title, "bold"), roles, "", style.paint(head, "dim")]
+
+
+def _rung(number: int, time_ms: float, note: Note, style: Style) -> list[str]:
+    width = max(MIN_WIDTH, style.width)
+    inner = width - _TIME - 1
+    what = _colour_of(note)
+    arrow = _arrow(note, inner - 2 * _STATE)
+    states = f"{note.client_state:<{_STATE}}{style.paint(arrow, what)}{note.server_state:>{_STATE}}"
+    lines = [f"{time_ms:>{_TIME}.3f} {states}"]
+    indent = " " * (_TIME + 1)
+    lines += [indent + line for line in _wrapped(_numbers(number, note), inner)]
+    if note.payload:
+        lines.append(indent + style.paint(quote(note.payload, inner - 2), "bold"))
+    lines += [indent + style.paint(line, "dim") for line in _wrapped(note.comment, inner)]
+    return lines
+
+
+def _arrow(note: Note, width: int) -> str:
+    label = f" {note.flags or note.kind}{', ' + str(note.length_bytes) + ' octets' if note.length_bytes else ''} "
+    if note.sender == "client":
+        return f"──{label}".ljust(width - 1, "─")[: width - 1] + "▶"
+    if note.sender == "server":
+        return "◀" + f"{label}──".rjust(width - 1, "─")[-(width - 1) :]
+    return label.center(width, "·")[:width]
+
+
+def _numbers(number: int, note: Note) -> str:
+    parts = [f"#{number}"]
+    if note.seq_raw is not None:
+        parts.append(f"seq {_both(note.seq_rel, note.seq_raw)}")
+    if note.ack_raw is not None:
+        parts.append(f"ack {_both(note.ack_rel, note.ack_raw)}")
+    if note.seq_raw is not None:
+        parts.append(f"len {note.length_bytes}")
+    if note.window_bytes is not None:
+        parts.append(f"win {note.window_bytes}")
+    if note.trouble:
+        parts.append("[" + ", ".join(note.trouble) + "]")
+    return "  ".join(parts)
+
+
+def _both(relative: int | None, raw: int) -> str:
+    return f"{'?' if relative is None else relative} (raw {raw})"
+
+
+def _colour_of(note: Note) -> str:
+    if note.trouble or note.kind in {"rst", "icmp"}:
+        return "trouble"
+    if note.kind in {"syn", "syn-ack", "handshake-ack"}:
+        return "handshake"
+    if note.kind == "fin":
+        return "teardown"
+    return "data" if note.length_bytes else ""
+
+
+def _ending(session: Session, style: Style) -> list[str]:
+    certificate = session.certificate
+    if certificate.complete:
+        return [style.paint("Certified: every frame of this session is here.", "handshake")]
+    return [
+        line
+        for reason in certificate.reasons
+        for line in _wrapped(style.paint("Not certified: ", "trouble") + reason, max(MIN_WIDTH, style.width))
+    ]
+
+
+def _wrapped(text: str, width: int) -> Iterable[str]:
+    return textwrap.wrap(text, width, break_long_words=True, break_on_hyphens=False)

@@ -1,0 +1,51 @@
+"""Small words for terminals: octets quoted so that they cannot do harm, times with the unit that suits them.
+
+A payload comes from anybody. Printed raw it could clear the screen, set the title of the window or worse; so whatever
+is not a printable character is shown as an escape, as a C or Python program would write it.
+"""
+
+from __future__ import annotations
+
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0", "\\": "\\\\", '"': '\\"'}
+
+
+def quote(octets: bytes, width: int = 60) -> str:
+    """Octets as text in double quotes, safe for any terminal, at most ``width`` columns; a cut one says how much is
+    missing.
+
+    Printable characters stand as they are; control characters, format characters (they could reverse the line) and
+    octets that are not UTF-8 are escaped.
+    """
+    pieces = [_escape(character) for character in octets.decode("utf-8", "surrogateescape")]
+    text = "".join(pieces)
+    if len(text) + 2 <= width:
+        return f'"{text}"'
+    tail = f'"… ({len(octets)} octets)'
+    kept: list[str] = []
+    room = width - 1 - len(tail)
+    for piece in pieces:
+        if room < len(piece):
+            break
+        room -= len(piece)
+        kept.append(piece)
+    return f'"{"".join(kept)}{tail}'
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # an octet that is not UTF-8, as surrogateescape carries it
+        return f"\\x{code - 0xDC00:02x}"
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if character.isprintable():
+        return character
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def duration(nanoseconds: int) -> str:
+    """A length of time with three figures or so: ``412 ns``, ``83.1 µs``, ``12.4 ms``, ``3.05 s``."""
+    for unit, size in (("s", 1_000_000_000), ("ms", 1_000_000), ("µs", 1_000)):
+        if abs(nanoseconds) >= size:
+            value = nanoseconds / size
+            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+    return f"{nanoseconds} ns"

@@ -1,0 +1,99 @@
+"""The capture filter, run in user space by libpcap's rules: what passes and what does not."""
+
+from __future__ import annotations
+
+import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import (
+    ICMPv6EchoRequest,
+    ICMPv6MLReport2,
+    ICMPv6ND_NS,
+    ICMPv6ND_RS,
+    IPv6,
+    IPv6ExtHdrDestOpt,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
+)
+from scapy.layers.l2 import ARP, Ether
+from scapy.packet import Packet, Raw
+
+from lab.capture.errors import TapError
+from lab.capture.filter import EXPRESSION, SockFilter, compile_program
+
+
+def run(program: list[SockFilter], octets: bytes) -> int:
+    """The classic BPF machine, as far as libpcap's programs for this filter use it: returns how many octets to keep."""
+    accumulator, at = 0, 0
+    while True:
+        op = program[at]
+        at += 1
+        if op.code == 0x06:  # ret k
+            return int(op.k)
+        size = {0x28: 2, 0x30: 1, 0x20: 4}.get(op.code)
+        if size:  # load half, byte, word at k
+            if op.k + size > len(octets):
+                return 0
+            accumulator = int.from_bytes(octets[op.k : op.k + size], "big")
+        elif op.code in (0x15, 0x25, 0x35, 0x45):  # jump if equal, greater, greater or equal, any bit
+            truth = {
+                0x15: accumulator == op.k,
+                0x25: accumulator > op.k,
+                0x35: accumulator >= op.k,
+                0x45: bool(accumulator & op.k),
+            }[op.code]
+            at += op.jt if truth else op.jf
+        else:
+            raise AssertionError(f"instruction {op.code:#x} is not known here")
+
+
+V4 = Ether() / IP(src="192.0.2.20", dst="192.0.2.10")
+V6 = Ether() / IPv6(src="2001:db8:7::20", dst="2001:db8:7::10")
+KEPT = {
+    "TCP": V4 / TCP(),
+    "TCP on any port": V4 / TCP(sport=1, dport=65535),
+    "ICMP": V4 / ICMP(),
+    "ARP": Ether() / ARP(),
+    "a later fragment": Ether() / IP(frag=10, proto=6) / Raw(b"x" * 30),
+    "TCP over IPv6": V6 / TCP(),
+    "neighbour solicitation": V6 / ICMPv6ND_NS(),
+    "ICMPv6 echo": V6 / ICMPv6EchoRequest(),
+    "TCP behind destination options": V6 / IPv6ExtHdrDestOpt() / TCP(),
+    "TCP behind hop-by-hop options": V6 / IPv6ExtHdrHopByHop() / TCP(),
+    "an IPv6 fragment": V6 / IPv6ExtHdrFragment(offset=10) / Raw(b"x" * 30),
+}
+LEFT_OUT = {
+    "UDP": V4 / UDP(),
+    "UDP over IPv6": V6 / UDP(),
+    "router solicitation": V6 / ICMPv6ND_RS(),
+    "multicast listener report": V6 / IPv6ExtHdrHopByHop() / ICMPv6MLReport2(),
+    "another EtherType": Ether(type=0x88CC) / Raw(b"x" * 50),
+}
+
+
+@pytest.fixture(scope="module")
+def program() -> list[SockFilter]:
+    try:
+        return compile_program(EXPRESSION, 65535)
+    except TapError as error:
+        pytest.skip(f"libpcap is not on this machine: {error}")
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_belongs_to_a_session_passes(program: list[SockFilter], name: str) -> None:
+    packet: Packet = KEPT[name]
+    assert run(program, bytes(packet)) == 65535
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_noise_is_left_out(program: list[SockFilter], name: str) -> None:
+    packet: Packet = LEFT_OUT[name]
+    assert run(program, bytes(packet)) == 0
+
+
+def test_the_snaplen_stands_in_the_return_instruction(program: list[SockFilter]) -> None:
+    assert run(compile_program(EXPRESSION, 96), bytes(KEPT["TCP"])) == 96
+
+
+def test_a_filter_that_libpcap_does_not_understand_is_one_sentence(program: list[SockFilter]) -> None:
+    with pytest.raises(TapError, match="not one libpcap understands"):
+        compile_program("tcp and and", 96)
