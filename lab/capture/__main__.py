@@ -23,7 +23,8 @@ from lab.capture.ready import SignOfLife
 from lab.capture.ring import Ring
 from lab.capture.tap import Clock, Tap
 from lab.report.ladder import Style
-from lab.session.tracker import Limits, Tracker
+from lab.session.limits import Limits
+from lab.session.tracker import Tracker
 from lab.store.blocks import InterfaceFacts, SectionFacts
 from lab.store.errors import StoreError
 from lab.store.facts import RunFacts
@@ -31,7 +32,7 @@ from lab.store.recover import recover
 from lab.store.sessions import SessionStore
 
 OFFLOADS_DEADLINE_S = 10.0
-LADDER_WIDTH = 78
+LADDER_WIDTH = 62  # 'docker compose up' puts the service's name before every line: together 80 columns
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -104,8 +105,11 @@ def _interface_without_offloads(name: str) -> facts.Interface:
 
 def _store(wanted: settings.Settings, host: facts.Interface, ring: Ring, names: dict[str, str]) -> SessionStore:
     hardware, system = facts.system()
-    for line in recover(wanted.captures):
-        _say(f"tap: {line}")
+    try:
+        for mended in recover(wanted.captures, key=wanted.key):
+            _say(f"tap: {mended}")
+    except StoreError as error:
+        _say(f"tap: {error}")  # an older run stays as it is; this one can go on
     on = [label for label, value in host.offloads.items() if value]
     offloads = "offloads off" if not host.distorting else f"OFFLOADS ON: {', '.join(host.distorting)}"
     who = names.get(_first_address(host), "host")

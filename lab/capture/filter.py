@@ -44,6 +44,8 @@ def compile_program(expression: str, snaplen_bytes: int) -> list[SockFilter]:
     """
     try:
         program = compile_filter(expression, linktype=DLT_EN10MB)
+    except ImportError as error:
+        raise TapError("libpcap is not here, and the capture filter needs it: install Debian's libpcap0.8") from error
     except Exception as error:
         raise TapError(
             f"the capture filter is not one libpcap understands: {expression!r}: correct it ({error})"

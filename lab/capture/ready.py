@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-PATH = "/run/tap-ready"
+PATH = "/run/tap/ready"
 EVERY_S = 1.0
 STALE_S = 5.0
 

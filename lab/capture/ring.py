@@ -25,9 +25,11 @@ import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 from scapy.layers.l2 import Ether
 from scapy.supersocket import SuperSocket
 
+from lab.capture.batch import Batch, read_batch, walk
 from lab.capture.errors import TapError
 from lab.capture.filter import EXPRESSION, SockFilter, compile_program
 from lab.wire.frame import Direction, Frame
@@ -85,6 +87,7 @@ class Ring(SuperSocket):
         snaplen_bytes: int = MTU_MAX,
         expression: str = EXPRESSION,
     ) -> None:
+        self.closed = True  # until everything below is there: Scapy closes an object that was never finished, too
         self.iface = iface
         self.blocks = max(4, size_bytes // BLOCK_BYTES)
         self.size_bytes = self.blocks * BLOCK_BYTES
@@ -106,6 +109,7 @@ class Ring(SuperSocket):
         self._poll = select.poll()
         self._poll.register(self.ins, select.POLLIN | select.POLLERR)
         self._pending: Iterator[Frame] = iter(())
+        self.closed = False
 
     def _why(self, error: OSError) -> str:
         if isinstance(error, FileNotFoundError) or error.errno == 19:  # ENODEV
@@ -129,6 +133,8 @@ class Ring(SuperSocket):
         self.ins.setsockopt(SOL_PACKET, PACKET_RX_RING, request)
         self._map_memory = mmap.mmap(self.ins.fileno(), self.size_bytes)
         self._memory = memoryview(self._map_memory)
+        self._octets = np.frombuffer(self._map_memory, np.uint8)
+        self._words = self._octets.view(np.uint32)
 
     def wait(self, timeout_s: float) -> bool:
         """Sleep until a block is ready or the time is up. Returns whether there is one."""
@@ -164,6 +170,27 @@ class Ring(SuperSocket):
         struct.pack_into("=I", memory, start + _STATUS_AT, 0)
         self._next = (self._next + 1) % self.blocks
 
+    def batch(self, most_blocks: int) -> Batch:
+        """The frames of the blocks that are ready now, at most so many blocks. Give it back with ``release``."""
+        headers = []
+        number = self._next
+        for _ in range(min(most_blocks, self.blocks)):
+            start = number * BLOCK_BYTES
+            status, count, first = _BLOCK_HEADER.unpack_from(self._memory, start)[2:]
+            if not status & STATUS_USER:
+                break
+            if count:
+                headers.append(walk(self._words, start + first, count))
+            number = (number + 1) % self.blocks
+        taken = (number - self._next) % self.blocks or (len(headers) and self.blocks)
+        return read_batch(self._octets, headers, taken)
+
+    def release(self, batch: Batch) -> None:
+        """The batch's blocks go back to the kernel: its frames are gone."""
+        for _ in range(batch.blocks):
+            struct.pack_into("=I", self._memory, self._next * BLOCK_BYTES + _STATUS_AT, 0)
+            self._next = (self._next + 1) % self.blocks
+
     def statistics(self) -> Statistics:
         """What the kernel counted since the last call: frames that passed the filter, and how many of them found no
         room."""
@@ -191,5 +218,5 @@ class Ring(SuperSocket):
             self.closed = True
             self._pending = iter(())
             self._memory.release()
-            self._map_memory.close()
+            del self._octets, self._words  # the map is freed when the last array that looks into it is gone
             self.ins.close()

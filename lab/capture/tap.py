@@ -72,7 +72,7 @@ class Tap:
     def run(self, stopping: Callable[[], bool], each_turn: Callable[[], None]) -> None:
         """Turn after turn until told to stop, then take what is left in the ring and end every session as cut."""
         while not stopping():
-            self.turn(BUSY_WAIT_S if self.tracker.open_sessions else IDLE_WAIT_S)
+            self.turn(BUSY_WAIT_S if self.store.open_sessions else IDLE_WAIT_S)
             each_turn()
         self._take(self.ring.blocks)
         self._count_drops()

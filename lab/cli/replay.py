@@ -5,10 +5,11 @@ So what a command says about a file is what the tap would have said about those 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.session.events import Opened, Recorded
+from lab.session.events import Event, Opened, Recorded
 from lab.session.session import Session
 from lab.session.tracker import Tracker
 from lab.store.reader import CaptureReader
@@ -45,7 +46,7 @@ def replay(path: Path) -> list[Replayed]:
 _PAST_EVERY_LINGER_NS = 1_000_000_000
 
 
-def _collect(events: list[object], found: dict[int, Replayed]) -> None:
+def _collect(events: Sequence[Event], found: dict[int, Replayed]) -> None:
     for event in events:
         if isinstance(event, Opened):
             found[event.session.ordinal] = Replayed(event.session)

@@ -18,7 +18,7 @@ from lab.session.session import Session
 
 MIN_WIDTH = 60
 _TIME = 9  # columns of the time
-_STATE = 12  # columns of the longest state that is shown (ESTABLISHED has 11)
+_STATE = 13  # columns of a state with a space (SYN-RECEIVED has 12)
 _COLOURS = {"handshake": "32", "data": "36", "teardown": "33", "trouble": "31", "dim": "2", "bold": "1"}
 
 
@@ -82,7 +82,15 @@ def _heading(session: Session, frames: int, style: Style) -> list[str]:
     roles = f"client {session.client} → server {session.server}"
     inner = max(MIN_WIDTH, style.width) - _TIME - 1
     head = f"{'ms':>{_TIME}} {'client':<{_STATE}}{'':^{inner - 2 * _STATE}}{'server':>{_STATE}}"
-    return [style.paint(title, "bold"), roles, "", style.paint(head, "dim")]
+    numbers = "seq and ack are relative to each side's first number; (as they stand in the header)"
+    inner_width = max(MIN_WIDTH, style.width)
+    return [
+        *_wrapped(title, inner_width),
+        *_wrapped(roles, inner_width),
+        *_wrapped(numbers, inner_width),
+        "",
+        style.paint(head, "dim"),
+    ]
 
 
 def _rung(number: int, time_ms: float, note: Note, style: Style) -> list[str]:
@@ -94,8 +102,9 @@ def _rung(number: int, time_ms: float, note: Note, style: Style) -> list[str]:
     lines = [f"{time_ms:>{_TIME}.3f} {states}"]
     indent = " " * (_TIME + 1)
     lines += [indent + line for line in _wrapped(_numbers(number, note), inner)]
-    if note.payload:
-        lines.append(indent + style.paint(quote(note.payload, inner - 2), "bold"))
+    text = quote(note.payload, inner - 2) if note.payload else ""
+    if text and text not in note.comment:  # a short text stands in the comment
+        lines.append(indent + style.paint(text, "bold"))
     lines += [indent + style.paint(line, "dim") for line in _wrapped(note.comment, inner)]
     return lines
 
@@ -121,11 +130,11 @@ def _numbers(number: int, note: Note) -> str:
         parts.append(f"win {note.window_bytes}")
     if note.trouble:
         parts.append("[" + ", ".join(note.trouble) + "]")
-    return "  ".join(parts)
+    return " ".join(parts)
 
 
 def _both(relative: int | None, raw: int) -> str:
-    return f"{'?' if relative is None else relative} (raw {raw})"
+    return f"{'?' if relative is None else relative} ({raw})"
 
 
 def _colour_of(note: Note) -> str:

@@ -20,7 +20,8 @@ Role = Literal["client", "server"]
 class Note:
     """What one frame means in its session: the words and numbers for a packet comment or a line of the ladder.
 
-    kind: what the frame is, in the field's words: ``arp``, ``ndp``, ``icmp``, ``syn``, ``syn-ack``, ``handshake-ack``, ``data``,
+    kind: what the frame is, in the field's words: ``arp``, ``ndp``, ``icmp``, ``syn``, ``syn-ack``, ``handshake-ack``,
+        ``data``,
         ``ack``, ``fin``, ``rst``, ``keep-alive``, ``window-update``, ``fragment``, ``other``.
     sender: which end sent it; None where neither end did (a router's ICMP error) or it is not known.
     comment: one or two plain English sentences, naming the rule (RFC section) where one explains it.
@@ -30,7 +31,8 @@ class Note:
     length_bytes: octets of TCP payload; 0 for anything else.
     payload: the captured octets of TCP payload.
     window_bytes: the advertised window after scaling; None where unknown.
-    trouble: short tags of what is unusual: ``retransmission``, ``out-of-order``, ``gap``, ``bad-checksum``, ``zero-window``,
+    trouble: short tags of what is unusual: ``retransmission``, ``out-of-order``, ``gap``, ``bad-checksum``,
+        ``zero-window``,
         ``dup-ack``, ``late``, ``cut`` ...
     client_state, server_state: the RFC 9293 state of both ends after this frame.
     """
@@ -53,14 +55,16 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A new session has begun; its frames follow as Recorded events (first the ARP or NDP exchange that went before)."""
+    """A new session has begun; its frames follow as Recorded events (first the ARP or NDP exchange that went
+    before)."""
 
     session: Session
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A frame belongs to this session. After Closed it is a late one: the file is opened again, and Closed comes once more."""
+    """A frame belongs to this session. After Closed it is a late one: the file is opened again, and Closed comes once
+    more."""
 
     session: Session
     frame: Frame

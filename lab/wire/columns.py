@@ -123,7 +123,8 @@ def _mixed(words: Ints, first: int) -> npt.NDArray[np.uint64]:
     total = np.zeros(words.shape[1], np.uint64)
     for row in range(first, first + 8):
         total = (total ^ words[row].astype(np.uint64)) * _MIX
-    return total >> np.uint64(16)
+    mixed: npt.NDArray[np.uint64] = total >> np.uint64(16)
+    return mixed
 
 
 def _checksums_good(memory: UInt8s, start: Ints, tcp_bytes: Ints, six: Bools, words: Ints, plain: Bools) -> Bools:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 
 class Direction(IntEnum):
-    """Which way a frame crossed the interface: the two low bits of pcapng's epb_flags (draft-ietf-opsawg-pcapng §4.3)."""
+    """Which way a frame crossed the interface: the two low bits of pcapng's epb_flags (draft-ietf-opsawg-pcapng
+    §4.3)."""
 
     UNKNOWN = 0
     INBOUND = 1

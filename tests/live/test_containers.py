@@ -120,7 +120,7 @@ def test_there_is_no_route_out_of_the_lab(lab: Lab, service: str) -> None:
 def test_the_lab_network_is_internal_and_the_gates_does_not_masquerade(lab: Lab) -> None:
     networks = {
         n.attrs["Labels"]["com.docker.compose.network"]: n.attrs
-        for n in lab.docker.networks.list(names=[f"{lab.project}_"])
+        for n in lab.docker.networks.list(names=[f"{lab.project}_"], greedy=True)
     }
     assert networks["lab"]["Internal"] is True
     assert networks["front"]["Options"]["com.docker.network.bridge.enable_ip_masquerade"] == "false"

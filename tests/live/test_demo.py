@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def test_the_arp_exchange_stands_before_the_handshake(oracle: Oracle, capture: P
 def test_capinfos_sees_nanoseconds_interface_filter_and_names(oracle: Oracle, capture: Path) -> None:
     text = oracle.run(capture.parent, "capinfos", capture.name)
     assert "nanoseconds" in text
-    for label in ("Name = eth0", "Description = ", "Capture filter", "Number of resolved IPv4 addresses"):
+    for label in ("Name = eth0", "Description = ", "Filter string = ", "Number of resolved IPv4 addresses"):
         assert label in text, text
     names = oracle.tshark(capture, "-N", "n", "-Y", "tcp.flags.syn==1", "-T", "fields", "-e", "ip.src_host")
     assert names == ["client", "server"]
@@ -114,7 +115,7 @@ def test_tcptrace_agrees_that_the_connection_is_complete(oracle: Oracle, capture
         capture.parent, "sh", "-c", f"tshark -r {capture.name} -F pcap -w /tmp/x.pcap && tcptrace -l /tmp/x.pcap"
     )
     assert "complete conn: yes" in text
-    assert "SYN/FIN pkts sent:   1/1" in text
+    assert len(re.findall(r"SYN/FIN pkts sent: +1/1", text)) == 2
 
 
 def test_the_tap_prints_the_ladder(lab: Lab, demo: dict[str, Any]) -> None:
@@ -122,5 +123,5 @@ def test_the_tap_prints_the_ladder(lab: Lab, demo: dict[str, Any]) -> None:
     assert demo["name"] in log
     for word in ("SYN", "SYN, ACK", "FIN, ACK", "Good bye", "Certified"):
         assert word in log
-    assert str(demo["isn"]["client"]) in log, "the raw sequence number is not there"
+    assert str(demo["from_client"]["isn"]) in log, "the raw sequence number is not there"
     assert max(len(line) for line in log.splitlines()) <= 80

@@ -1,0 +1,125 @@
+"""The keyed digest: how a teacher tells an edited capture from the one the tap wrote.
+
+The tap has a key (the teacher's); who has no key cannot make the digest of a changed file. What is digested, with
+HMAC-SHA256 (RFC 2104):
+
+    "echolab-digest-1" LF
+    SHA-256 of the .pcapng file, 64 hexadecimal digits, LF
+    the JSON object without its member "digest", in canonical form: keys sorted, no spaces, UTF-8, no escapes but those
+    that JSON demands
+
+So the JSON may be indented anew or its keys moved, and nothing is lost; one changed octet of the capture or one changed
+value shows. The digest is kept in the JSON itself, under "digest". It proves that a holder of the key wrote the pair,
+not which of them: students who run the tap with the key on their own machine could sign anything, so the key stays with
+the teacher's engine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lab.store.files import read_json
+
+FORMAT = "echolab-digest-1"
+ALGORITHM = "HMAC-SHA256"
+UNSIGNED = "unsigned"
+_CHUNK_BYTES = 1024 * 1024
+
+State = Literal["genuine", "edited", "other-key", "unsigned", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """state: what was found. sentence: the same for people."""
+
+    state: State
+    sentence: str
+
+    @property
+    def genuine(self) -> bool:
+        return self.state == "genuine"
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal, read in pieces. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while octets := file.read(_CHUNK_BYTES):
+            digest.update(octets)
+    return digest.hexdigest()
+
+
+def canonical(facts: Mapping[str, object]) -> bytes:
+    """The one form of a session's JSON that is digested: without its digest."""
+    rest = {name: value for name, value in facts.items() if name != "digest"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def key_id(key: bytes) -> str:
+    """Eight hexadecimal digits that name a key without giving it away: to tell another key from an edited file."""
+    return hmac.new(key, b"echolab-key-id", hashlib.sha256).hexdigest()[:8]
+
+
+def digest_value(key: bytes, pcapng_sha256: str, facts: Mapping[str, object]) -> str:
+    """The digest in hexadecimal."""
+    mac = hmac.new(key, f"{FORMAT}\n{pcapng_sha256}\n".encode(), hashlib.sha256)
+    mac.update(canonical(facts))
+    return mac.hexdigest()
+
+
+def sign(key: bytes | None, pcapng_sha256: str, facts: Mapping[str, object]) -> str | dict[str, str]:
+    """What goes under "digest" in the JSON: the digest with its algorithm and key's name, or "unsigned" without a
+    key.
+    """
+    if not key:
+        return UNSIGNED
+    return {"algorithm": ALGORITHM, "key_id": key_id(key), "value": digest_value(key, pcapng_sha256, facts)}
+
+
+def verify(json_path: Path, key: bytes | None) -> Verification:
+    """Checks a session's JSON and the capture beside it. Never raises: what is wrong is in the answer.
+
+    Without a key, or for an unsigned session, only the plain SHA-256 in the JSON can be compared, which anybody can
+    write
+    anew: the answer is then "unsigned" at best.
+    """
+    pcapng_path = json_path.with_suffix(".pcapng")
+    try:
+        facts = read_json(json_path)
+    except (OSError, ValueError) as cause:
+        return Verification("unreadable", f"{json_path.name} cannot be read: {cause}")
+    try:
+        sha256 = file_sha256(pcapng_path)
+    except OSError as cause:
+        return Verification("unreadable", f"{pcapng_path.name} cannot be read: {cause.strerror or cause}")
+    file_facts = facts.get("file")
+    told = file_facts.get("sha256") if isinstance(file_facts, dict) else None
+    if facts.get("verdict") == "open":
+        return Verification("unsigned", f"{json_path.name}: the session is still open; it is signed when it ends")
+    if told != sha256:
+        return Verification("edited", f"{pcapng_path.name} is not the file that {json_path.name} was written for")
+    digest = facts.get("digest")
+    if not isinstance(digest, dict):
+        return Verification("unsigned", f"{json_path.name} is unsigned: the tap had no key")
+    if not key:
+        return Verification("unsigned", f"{json_path.name} is signed, but no key was given to check it with")
+    if digest.get("algorithm") != ALGORITHM:
+        return Verification(
+            "edited", f"{json_path.name} names the algorithm {digest.get('algorithm')!r}, not {ALGORITHM}"
+        )
+    try:
+        value = digest_value(key, sha256, facts)
+    except ValueError as cause:  # a NaN, which the tap never writes
+        return Verification("edited", f"{json_path.name} holds a value that the tap does not write: {cause}")
+    if hmac.compare_digest(str(digest.get("value")).encode("utf-8", "replace"), value.encode()):
+        return Verification("genuine", f"{pcapng_path.name} and {json_path.name} are as the tap wrote them")
+    if digest.get("key_id") != key_id(key):
+        return Verification("other-key", f"{json_path.name} was signed with another key ({digest.get('key_id')})")
+    return Verification("edited", f"{json_path.name} was changed after the tap wrote it")

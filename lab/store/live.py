@@ -1,0 +1,45 @@
+"""What the store remembers of a session while its file is not finished."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.store.facts import SessionFacts
+from lab.store.pcapng import SessionFile
+
+
+class LiveSession:
+    """A session whose file is not finished.
+
+    drops_before: what the kernel had dropped when it began. frames: recorded, also those not written.
+    first_ns, last_ns: time of the first and of the last of them. told_open: whether its JSON says "open" already.
+    wait_ns: for a session opened again, the moment before which it is not finished; None: at once.
+    """
+
+    __slots__ = (
+        "drops_before",
+        "file",
+        "first_ns",
+        "frames",
+        "json_path",
+        "last_ns",
+        "session",
+        "told_open",
+        "wait_ns",
+    )
+
+    def __init__(self, session: SessionFacts, file: SessionFile, json_path: Path, drops_before: int) -> None:
+        self.session = session
+        self.file = file
+        self.json_path = json_path
+        self.drops_before = drops_before
+        self.frames = 0
+        self.first_ns: int | None = None
+        self.last_ns = 0
+        self.told_open = False
+        self.wait_ns: int | None = None
+
+
+def is_due(now_ns: int, due_ns: int, wait_ns: int) -> bool:
+    """Whether a moment has come that was set wait_ns ahead; also when the clock was set back to before that."""
+    return now_ns >= due_ns or now_ns < due_ns - wait_ns

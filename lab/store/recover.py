@@ -1,0 +1,213 @@
+"""Mends what a killed tap left behind: the next tap calls recover() before it begins.
+
+A tap that is killed, or whose machine loses power, cannot finish its files. Their JSON still says "open", their end
+may be half a block. Here each such file is cut back to its last whole block and given its closing statistics; its
+JSON gets the verdict ``cut`` with the reason, and so no certificate. Runs of a tap that is still alive are left
+alone (it holds a lock, see run.py), and so is all that was finished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.store.blocks import FileHeader, InterfaceFacts, SectionFacts
+from lab.store.digest import file_sha256, sign
+from lab.store.errors import CaptureFileError, store_error
+from lab.store.facts import (
+    CUT,
+    OPEN,
+    FileFacts,
+    count,
+    frames,
+    section_comment,
+    statistics_comment,
+)
+from lab.store.files import TEMPORARY_SUFFIX, DescriptorPool, json_text, read_json, write_whole
+from lab.store.pcapng import SessionFile
+from lab.store.reader import CaptureReader, Packet
+from lab.store.retell import retell
+from lab.store.run import RUN_FACTS, RunLock, run_folders
+
+_KEPT = ("name", "id", "ordinal", "run")
+"""What a mended session keeps, whatever its frames say."""
+
+Summarise = Callable[[Iterable[Packet], Mapping[str, Sequence[str]]], Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """One session that was marked as cut. reason: in words, as the JSON has it too."""
+
+    run: str
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"session {self.name} of run {self.run} is marked as cut: {self.reason}"
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a file holds that nobody finished."""
+
+    frames: int = 0
+    first_ns: int | None = None
+    last_ns: int | None = None
+    whole_bytes: int = 0
+    left_over_bytes: int = 0
+    section: SectionFacts | None = None
+    summary: Mapping[str, object] | None = None
+    problem: str = ""
+
+
+def recover(
+    captures: Path, *, now_ns: int | None = None, key: bytes | None = None, summarise: Summarise | None = retell
+) -> list[Recovered]:
+    """Mends the unfinished sessions of every run that has no living tap.
+
+    now_ns: when, UTC; None is now. key: for the digest. summarise: makes the tracker's summary anew from the frames
+    that are left, so that the counts in the JSON fit the file; None keeps what the JSON said when it was last
+    written. Raises StoreError where a file cannot be mended for want of room or permission; what was mended stays so.
+    """
+    mended: list[Recovered] = []
+    ended_ns = time.time_ns() if now_ns is None else now_ns
+    for folder in run_folders(captures):
+        facts = _json_or_empty(folder / RUN_FACTS)
+        if facts.get("end_ns") is not None:
+            continue
+        try:
+            with RunLock(folder) as lock:
+                if lock.take():
+                    mended += [_mend(folder, name, key, summarise) for name in _unfinished(folder)]
+                    write_whole(folder / RUN_FACTS, json_text({**facts, "end_ns": ended_ns, "recovered": True}))
+        except OSError as cause:
+            raise store_error("look into an earlier run", folder, cause) from cause
+    return mended
+
+
+def _json_or_empty(path: Path) -> dict[str, object]:
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return {}
+
+
+def _unfinished(folder: Path) -> list[str]:
+    """The sessions without a final JSON, in the order of their names; leftovers of writing are removed on the way."""
+    names = set()
+    for entry in os.scandir(folder):
+        path = Path(entry.path)
+        if entry.name.endswith(TEMPORARY_SUFFIX):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        elif path.suffix == ".pcapng":
+            if not path.with_suffix(".json").exists():
+                names.add(path.stem)
+        elif path.suffix == ".json" and entry.name != RUN_FACTS and _json_or_empty(path).get("verdict") == OPEN:
+            names.add(path.stem)
+    return sorted(names)
+
+
+def _mend(folder: Path, name: str, key: bytes | None, summarise: Summarise | None) -> Recovered:
+    path = folder / f"{name}.pcapng"
+    found = _look(path, summarise)
+    known = _json_or_empty(path.with_suffix(".json"))
+    not_written = count(known, "file", "frames_not_written")
+    dropped = count(known, "tap", "frames_dropped")
+    reason = (
+        f"The tap ended before the session did (killed, or the power was cut): {frames(found.frames)} had been written"
+    )
+    if found.left_over_bytes:
+        reason += f", and {found.left_over_bytes} octets of a cut block at the end were removed"
+    reason += "."
+    reasons = (reason, f"{found.problem}.") if found.problem else (reason,)
+    if found.section is not None:
+        header = FileHeader(found.section, InterfaceFacts(""))
+        _close_file(path, header, found, section_comment(name, CUT, reasons), dropped, not_written)
+    octets, sha256 = None, None
+    with contextlib.suppress(OSError):
+        octets, sha256 = path.stat().st_size, file_sha256(path)
+    ordinal = re.match(r"\d{1,9}", name)
+    facts: dict[str, object] = {
+        "name": name,
+        "ordinal": int(ordinal[0]) if ordinal else 0,
+        "run": folder.name,
+        **known,
+        **{member: value for member, value in (found.summary or {}).items() if member not in _KEPT},
+        "closed_because": CUT,
+        "verdict": CUT,
+        "certificate": {"complete": False, "reasons": list(reasons)},
+        "file": FileFacts(
+            path.name, found.frames, not_written, found.first_ns, found.last_ns, octets, sha256
+        ).as_json(),
+    }
+    facts["digest"] = sign(key, sha256 or "", facts)
+    write_whole(path.with_suffix(".json"), json_text(facts))
+    return Recovered(folder.name, name, " ".join(reasons))
+
+
+def _look(path: Path, summarise: Summarise | None) -> _Found:
+    """Reads the file through once. section stays None where there is nothing that could be mended."""
+    found = _Found()
+    reader = CaptureReader(path)
+
+    def packets() -> Iterable[Packet]:
+        try:
+            for packet in reader:
+                found.frames += 1
+                found.last_ns = packet.frame.time_ns
+                if found.first_ns is None:
+                    found.first_ns = found.last_ns
+                yield packet
+        except CaptureFileError as error:
+            found.problem = str(error)
+
+    stream = packets()
+    if summarise is not None:
+        found.summary = summarise(stream, reader.names)
+    for _packet in stream:
+        pass
+    found.whole_bytes = reader.parser.whole_bytes
+    found.left_over_bytes = reader.left_over_bytes
+    if found.problem:
+        return found
+    if not reader.sections:
+        found.problem = "the file ends within its first header: no frame was written"
+    elif len(reader.sections) > 1 or len(reader.interfaces) != 1:
+        found.problem = "the file was changed by another program and is left as it is"
+    else:
+        first = reader.sections[0]
+        found.section = SectionFacts(first.hardware, first.os, first.application)
+    return found
+
+
+def _close_file(path: Path, header: FileHeader, found: _Found, comment: str, dropped: int, not_written: int) -> None:
+    """Cuts the file back to whole blocks, adds the closing statistics and the verdict. Raises StoreError."""
+    pool = DescriptorPool(1)
+    try:
+        with path.open("r+b") as file:
+            file.truncate(found.whole_bytes)
+            room = int.from_bytes(file.read(8)[4:], "little")
+        if room != len(header.section_block("")):
+            found.problem = "the file's header was written by another program and is left as it is"
+            return
+        mended = SessionFile.reopen(path, header, pool)
+        mended.frames_not_written = not_written
+        mended.finish(
+            start_ns=found.first_ns or 0,
+            end_ns=found.last_ns or 0,
+            received=found.frames + not_written,
+            dropped=dropped,
+            comment=comment,
+            words=statistics_comment(found.frames + not_written, dropped, not_written),
+        )
+    except OSError as cause:
+        raise store_error("mend the capture", path, cause) from cause
+    finally:
+        pool.close()

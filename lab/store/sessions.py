@@ -1,0 +1,322 @@
+"""The session store: the tracker's events in, files in captures/<run>/ out.
+
+It never stops the tap. A full disk, a read-only mount or a folder that somebody removed is told once, in one sentence;
+frames that find no room are counted, the sessions they belong to lose their certificate with the reason, and writing
+goes on as soon as there is room. Finished files are never touched by any of it.
+
+Nothing is written before flush(), which the tap calls after each batch: a session that begins and ends within one batch
+costs one write for its capture and one for its JSON. Memory is bounded: what waits beyond ``buffer_limit_bytes`` is
+flushed at once, and only open sessions are remembered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from lab.session.events import Closed, Event, Recorded
+from lab.store.blocks import FileHeader, InterfaceFacts, SectionFacts
+from lab.store.digest import file_sha256, sign
+from lab.store.errors import StoreError, store_error
+from lab.store.facts import (
+    OPEN,
+    STILL_OPEN,
+    FileFacts,
+    RunFacts,
+    SessionFacts,
+    Totals,
+    count,
+    run_facts,
+    section_comment,
+    session_facts,
+    statistics_comment,
+    withheld,
+)
+from lab.store.files import DescriptorPool, json_text, read_json, write_whole
+from lab.store.live import LiveSession, is_due
+from lab.store.pcapng import SessionFile
+from lab.store.run import RunFolder
+
+_BUFFER_LIMIT_BYTES = 8 * 1024 * 1024
+_UNFINISHED_LIMIT = 10_000
+_RUN_FACTS_EVERY_NS = 1_000_000_000
+_RETRY_EVERY_NS = 250_000_000
+_LATE_WAIT_NS = 250_000_000
+
+
+class SessionStore:
+    """Writes the sessions of one run. Make one when the tap is ready, close() it when the tap stops.
+
+    captures: the folder, which must exist. run, section, interface, names: the facts that every file tells.
+    clock_ns: the time in nanoseconds since 1970. tell: gets one sentence when writing fails, and one when it works
+    again.
+    key: for the digest; without it sessions are unsigned. Raises StoreError when the run's folder cannot be made.
+    """
+
+    def __init__(
+        self,
+        captures: Path,
+        *,
+        run: RunFacts,
+        section: SectionFacts,
+        interface: InterfaceFacts,
+        clock_ns: Callable[[], int],
+        names: Mapping[str, Sequence[str]] | None = None,
+        tell: Callable[[str], None] | None = None,
+        key: bytes | None = None,
+        descriptor_limit: int = 256,
+        buffer_limit_bytes: int = _BUFFER_LIMIT_BYTES,
+    ) -> None:
+        self.totals = Totals()
+        self._facts = run
+        self._interface = interface
+        self._names = dict(names or {})
+        self._clock_ns = clock_ns
+        self._tell = tell or (lambda _sentence: None)
+        self._key = key
+        self._buffer_limit_bytes = buffer_limit_bytes
+        self._header = FileHeader(section, interface, names)
+        self._pool = DescriptorPool(descriptor_limit)
+        # By the session itself, not its name: making the name takes longer than writing the frame.
+        self._live: dict[SessionFacts, LiveSession] = {}
+        self._dirty: dict[SessionFacts, LiveSession] = {}
+        self._unfinished: dict[SessionFacts, LiveSession] = {}
+        self._closing: dict[SessionFacts, LiveSession] = {}
+        self._pending_bytes = 0
+        self._trouble: StoreError | None = None
+        self._failed_lately = False
+        self._lost_before_trouble = 0
+        self._next_retry_ns = 0
+        self._next_run_facts_ns = 0
+        self.run = RunFolder.create(captures, run.start_ns)
+        self.run.write_facts(self._run_facts(None))
+
+    @property
+    def open_sessions(self) -> int:
+        """How many sessions have a file that is not finished."""
+        return len(self._live) + len(self._unfinished)
+
+    @property
+    def pending_bytes(self) -> int:
+        """Octets that wait for the next flush()."""
+        return self._pending_bytes
+
+    @property
+    def trouble(self) -> StoreError | None:
+        """Why writing fails at present; None while it works."""
+        return self._trouble
+
+    def kernel_dropped(self, frames: int) -> None:
+        """Says that the kernel dropped frames just now: every session open meanwhile carries the number."""
+        self.totals.frames_dropped += frames
+
+    def handle(self, event: Event) -> None:
+        """Acts on one event of the tracker. Never raises for a disk that fails: see ``trouble``."""
+        session = event.session
+        live = self._live.get(session)
+        if isinstance(event, Recorded):
+            if live is None:
+                live = self._late(session)
+                if live is None:
+                    return
+            if live.wait_ns is not None:
+                self._closing.pop(session, None)
+            frame = event.frame
+            if live.first_ns is None:
+                live.first_ns = frame.time_ns
+            live.last_ns = frame.time_ns
+            live.frames += 1
+            self.totals.frames += 1
+            self._pending_bytes += live.file.append(frame, event.note.comment)
+            self._dirty[session] = live
+            if self._pending_bytes > self._buffer_limit_bytes:
+                self.flush()
+        elif isinstance(event, Closed):
+            if live is not None and live.wait_ns is not None:
+                self._closing[session] = live
+            elif live is not None:
+                self._finish(live)
+        elif live is None:
+            path = self.run.path / f"{session.name}.pcapng"
+            live = LiveSession(
+                session,
+                SessionFile(path, self._header, self._pool),
+                path.with_suffix(".json"),
+                self.totals.frames_dropped,
+            )
+            self._live[session] = self._dirty[session] = live
+            self.totals.sessions += 1
+
+    def handle_all(self, events: Iterable[Event]) -> None:
+        """handle() for each."""
+        for event in events:
+            self.handle(event)
+
+    def flush(self) -> None:
+        """Writes everything that waits, so that a reader sees it; tries again what failed before."""
+        failed = False
+        for live in self._dirty.values():
+            failed |= not self._write_open(live)
+        self._dirty.clear()
+        self._pending_bytes = 0
+        now_ns = self._clock_ns()
+        for live in [one for one in self._closing.values() if is_due(now_ns, one.wait_ns or 0, _LATE_WAIT_NS)]:
+            self._finish(live)
+        if self._unfinished and is_due(now_ns, self._next_retry_ns, _RETRY_EVERY_NS):
+            failed |= not self._retry(now_ns)
+        if is_due(now_ns, self._next_run_facts_ns, _RUN_FACTS_EVERY_NS):
+            self._next_run_facts_ns = now_ns + _RUN_FACTS_EVERY_NS
+            if self._trouble is not None:
+                self.run.forget_facts()
+            failed |= not self._attempt(lambda: self.run.write_facts(self._run_facts(None)))
+            # Well for a whole second, so that a disk with room for every other frame is not told about every time.
+            if self._trouble is not None and not (failed or self._failed_lately or self._unfinished):
+                self._works_again()
+            self._failed_lately = False
+        self._failed_lately |= failed
+
+    def close(self) -> None:
+        """The end of the run: everything out, totals written, the folder's lock given back. The tracker stops first."""
+        self._next_retry_ns = self._next_run_facts_ns = 0
+        for live in self._closing.values():
+            live.wait_ns = 0
+        self.flush()
+        self._attempt(lambda: self.run.write_facts(self._run_facts(self._clock_ns())))
+        self._pool.close()
+        self.run.close()
+
+    def _write_open(self, live: LiveSession) -> bool:
+        before = live.file.frames_not_written
+        worked = self._attempt(live.file.flush)
+        self.totals.frames_not_written += live.file.frames_not_written - before
+        if worked and not live.told_open:
+            worked = self._attempt(lambda: self._tell_open(live))
+        return worked
+
+    def _tell_open(self, live: LiveSession) -> None:
+        write_whole(live.json_path, json_text(self._session_facts(live, OPEN, (STILL_OPEN,), None)))
+        live.told_open = True
+
+    def _session_facts(
+        self, live: LiveSession, verdict: str, reasons: Sequence[str], sha256: tuple[int, str] | None
+    ) -> dict[str, object]:
+        octets, digest = sha256 if sha256 is not None else (None, None)
+        not_written = live.file.frames_not_written
+        return session_facts(
+            name=live.session.name,
+            ordinal=live.session.ordinal,
+            verdict=verdict,
+            reasons=reasons,
+            summary=live.session.summary(),
+            run=self.run.name,
+            facts=self._facts,
+            dropped=self.totals.frames_dropped - live.drops_before,
+            file=FileFacts(
+                live.file.path.name,
+                live.frames - not_written,
+                not_written,
+                live.first_ns,
+                live.last_ns or None,
+                octets,
+                digest,
+            ),
+        )
+
+    def _finish(self, live: LiveSession) -> None:
+        for waiting in (self._live, self._dirty, self._closing):
+            waiting.pop(live.session, None)
+        before = live.file.frames_not_written
+        self._pending_bytes = max(self._pending_bytes - live.file.pending_bytes, 0)
+        worked = self._attempt(lambda: self._finish_files(live))
+        self.totals.frames_not_written += live.file.frames_not_written - before
+        if worked:
+            self.totals.sessions_finished += 1
+            return
+        live.file.release()
+        self._unfinished[live.session] = live
+        while len(self._unfinished) > _UNFINISHED_LIMIT:
+            # The next start marks it as cut: its JSON still says "open".
+            del self._unfinished[next(iter(self._unfinished))]
+
+    def _finish_files(self, live: LiveSession) -> None:
+        session, file = live.session, live.file
+        dropped = self.totals.frames_dropped - live.drops_before
+        reasons = withheld(session.certificate, file.frames_not_written)
+        now_ns = self._clock_ns()
+        file.finish(
+            start_ns=live.first_ns if live.first_ns is not None else now_ns,
+            end_ns=live.last_ns or now_ns,
+            received=live.frames,
+            dropped=dropped,
+            comment=section_comment(session.name, session.verdict, reasons),
+            words=statistics_comment(live.frames, dropped, file.frames_not_written),
+        )
+        try:
+            octets, sha256 = file.path.stat().st_size, file_sha256(file.path)
+        except OSError as cause:
+            raise store_error("read the finished capture", file.path, cause) from cause
+        facts = self._session_facts(live, session.verdict, reasons, (octets, sha256))
+        facts["digest"] = sign(self._key, sha256, facts)
+        write_whole(live.json_path, json_text(facts))
+
+    def _late(self, session: SessionFacts) -> LiveSession | None:
+        """A frame after the end: the session's file is opened again. None where it is gone (pruned, removed)."""
+        live = self._unfinished.pop(session, None)
+        if live is None:
+            path = self.run.path / f"{session.name}.pcapng"
+            json_path = path.with_suffix(".json")
+            try:
+                known = read_json(json_path)
+                file = SessionFile.reopen(path, self._header, self._pool)
+            except (StoreError, OSError, ValueError):
+                self.totals.frames += 1
+                self.totals.frames_not_written += 1
+                return None
+            live = LiveSession(
+                session, file, json_path, self.totals.frames_dropped - count(known, "tap", "frames_dropped")
+            )
+            file.frames_not_written = count(known, "file", "frames_not_written")
+            live.first_ns = count(known, "file", "first_frame_ns") or None
+            live.last_ns = count(known, "file", "last_frame_ns")
+            live.frames = count(known, "file", "frames") + file.frames_not_written
+            self.totals.sessions_finished -= 1
+            # Finishing reads the whole file once more. Late frames can come in a flood: so not for each of them.
+            live.wait_ns = self._clock_ns() + _LATE_WAIT_NS
+        self._live[session] = live
+        return live
+
+    def _retry(self, now_ns: int) -> bool:
+        """Finishes the sessions that could not be finished, until one fails again."""
+        self._next_retry_ns = now_ns + _RETRY_EVERY_NS
+        for session, live in list(self._unfinished.items()):
+            if not self._attempt(lambda live=live: self._finish_files(live)):  # type: ignore[misc]
+                return False
+            del self._unfinished[session]
+            self.totals.sessions_finished += 1
+        return True
+
+    def _attempt(self, write: Callable[[], None]) -> bool:
+        """Runs a write; a failure is told once, and not again before writing has worked again."""
+        try:
+            write()
+        except StoreError as error:
+            if self._trouble is None:
+                self._lost_before_trouble = self.totals.frames_not_written
+                self._tell(str(error))
+            self._trouble = error
+            if error.number == errno.ENOENT:
+                # Somebody removed the folder under us: make it again, so that the next flush has a place to write to.
+                with contextlib.suppress(StoreError):
+                    self.run.restore()
+            return False
+        return True
+
+    def _works_again(self) -> None:
+        self._trouble = None
+        lost = self.totals.frames_not_written - self._lost_before_trouble
+        self._tell(f"writing to {self.run.path} works again; {lost} frames were not written meanwhile")
+
+    def _run_facts(self, end_ns: int | None) -> dict[str, object]:
+        return run_facts(self.run.name, self._facts, self._interface, self._names, self.totals, end_ns)
