@@ -1,238 +1,268 @@
 #!/usr/bin/env python3
-"""An echo client: it sends what you type to an echo server and prints the answers.
+"""An echo client: it sends lines to an echo server and shows what comes back.
 
-    client.py [--script FILE] [HOST [PORT]]
+    echo-client [--script FILE] [HOST [PORT]]
 
-The protocol is written down in docs/protocol.md; this is one of six clients that speak it. Three ways to use it: on a
-terminal it prompts for lines; with a pipe it sends what comes through it; with a script it plays a conversation.
+On a terminal it asks for lines; with --script it plays the lines of a file, each after the answer to the one before;
+else it sends whatever its standard input brings. The rules (P1, P2, ...) are in docs/protocol.md, the arguments and
+sentences in images/CONTRACT.md; clients in other languages follow the same two.
 """
 
-import argparse
+import contextlib
 import os
+import select
 import signal
 import socket
 import sys
 import threading
 
+USAGE = "usage: echo-client [--script FILE] [HOST [PORT]]"
+GOOD_BYE = b"Good bye"
 
-class Problem(Exception):
-    """Why it did not work: one sentence for the user."""
+
+# ---- Connecting ----
 
 
 def connect(host, port, timeout_s):
-    """Connect to the server: returns a socket once the handshake is done.
-
-    A name may have several addresses; they are tried in turn. connect() sends the SYN and returns when the SYN-ACK has
-    arrived; the kernel's ACK is then on its way. If nobody listens on that port the answer is a RST: refused.
-    """
+    """Try every address that the name has, one after the other, until a server answers."""
     try:
+        # Asks /etc/hosts, then the DNS. A name may have several addresses: localhost has ::1 and 127.0.0.1.
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        raise Problem(f"unknown host {host}: check the name, or give an address") from error
-    problem = None
+    except (socket.gaierror, UnicodeError):
+        fail(1, f'there is no host named "{host}"; check the name')
+    tried, errors = [], []
     for family, kind, protocol, _, address in found:
         connection = socket.socket(family, kind, protocol)
         connection.settimeout(timeout_s)
         try:
-            connection.connect(address)
+            connection.connect(address)  # sends a SYN; returns when the SYN-ACK has come and our ACK is on its way
         except OSError as error:
             connection.close()
-            problem = explain(error, host, port)
-            continue
-        print(f"connected to {host}:{port} ({address[0]})", flush=True)
-        # Send every line at once, in a segment of its own, instead of waiting for the ACK of the one before (Nagle).
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
-    raise problem
+            tried.append(address[0])
+            errors.append(error)
+        else:
+            connection.settimeout(None)
+            return connection
+    names = " and ".join(dict.fromkeys(tried))
+    if any(isinstance(error, ConnectionRefusedError) for error in errors):  # the SYN was answered with a RST
+        fail(1, f"{host} port {port} refused the connection (tried {names}); start the server, or check the port")
+    if any(isinstance(error, TimeoutError) for error in errors):  # the SYN was not answered at all
+        fail(1, f"no answer from {host} port {port} within {timeout_s} s (tried {names}); check address and firewall")
+    fail(1, f"there is no way to {host} port {port} (tried {names}); check address and network")
 
 
-def explain(error, host, port):
-    """What went wrong on the network, in a sentence with the next step."""
-    if isinstance(error, ConnectionRefusedError):
-        return Problem(f"{host}:{port} refused the connection: no server listens on that port; start it, or check the port")
-    if isinstance(error, (ConnectionResetError, BrokenPipeError)):
-        return Problem(f"{host}:{port} reset the connection: the server is gone, or did not like what it got; try again")
-    if isinstance(error, TimeoutError):
-        return Problem(f"no answer from {host}:{port} in time: check the address, and that nothing on the way drops packets")
-    return Problem(f"cannot talk to {host}:{port} ({error.strerror or error}): check the address and the network")
+# ---- The stream from the server ----
 
 
-class Answers:
-    """The answers, line by line. TCP has no messages: recv() returns whatever has arrived, half a line or ten."""
+class Incoming:
+    """What the server sends: a stream of octets, in which we look for lines."""
 
-    def __init__(self, connection):
+    def __init__(self, connection, timeout_s):
         self.connection = connection
-        self.octets = bytearray()
+        self.timeout_s = timeout_s
+        self.octets = b""
         self.ended = False
+        self.said_good_bye = False
 
-    def next(self):
-        """The next answer without its line end; None after the server's FIN. The last one may have no line end."""
-        looked = 0
-        while (end := self.octets.find(b"\n", looked)) < 0 and not self.ended:
-            looked = len(self.octets)
-            arrived = self.connection.recv(65536)
-            self.ended = not arrived  # an empty recv() means: the server has sent its FIN
-            self.octets += arrived
-        if not self.octets and end < 0:
-            return None
-        end = len(self.octets) if end < 0 else end
-        line = bytes(self.octets[:end])
-        del self.octets[: end + 1]
-        return line.removesuffix(b"\r").decode("utf-8", "replace")
+    def receive(self):
+        """What has arrived next; b"" when the server has ended its side. Raises TimeoutError when nothing comes."""
+        if not select.select([self.connection], [], [], self.timeout_s)[0]:
+            raise TimeoutError
+        try:
+            octets = self.connection.recv(65536)  # takes what is there; b"" is the server's FIN
+        except ConnectionResetError:
+            if not self.said_good_bye:
+                raise
+            octets = b""  # P31: after its "Good bye" all is said, however the connection ends
+        self.ended = not octets
+        # P31: no message is echoed as "Good bye": echoes have no small letters.
+        self.last = (getattr(self, "last", b"") + octets)[-len(GOOD_BYE) - 3 :]
+        self.said_good_bye = self.said_good_bye or self.last.rstrip(b"\r\n").endswith(GOOD_BYE)
+        return octets
 
-
-def show(answer):
-    """Print an answer. Control characters would do things to the terminal, so they are shown as escapes."""
-    safe = "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in answer)
-    print(f"received: {safe}", flush=True)
-
-
-def farewell(last):
-    """The server has closed. Say so."""
-    if last == "Good bye":
-        print("The server said Good bye and closed the connection.", flush=True)
-    else:
-        print("The server closed the connection.", flush=True)
+    def line(self):
+        """The next line with its line end; what is there without one when the server has ended its side."""
+        searched = 0
+        while (end := self.octets.find(b"\n", searched)) < 0 and not self.ended:
+            searched = len(self.octets)
+            self.octets += self.receive()
+        end = end + 1 or len(self.octets)
+        line, self.octets = self.octets[:end], self.octets[end:]
+        return line
 
 
-def exchange(connection, answers, line):
-    """Send one line and wait for its answer; None when the server has closed."""
-    # sendall() copies the octets to the kernel. It makes segments of them, and sends them again until they are acknowledged.
-    connection.sendall(line.encode("utf-8", "surrogateescape") + b"\n")
-    return answers.next()
+# ---- The three ways to talk ----
 
 
-def play(connection, lines):
-    """A conversation from a script: each line is sent when the one before has been answered."""
-    answers, last = Answers(connection), None
+def converse(connection, incoming, lines):
+    """Send one line, wait for its answer, show it; and so on. lines asks a person, or reads a script."""
     for line in lines:
-        print(f"sent: {line}", flush=True)
-        last = exchange(connection, answers, line)
-        if last is None:
+        connection.sendall(line + b"\n")  # into the kernel's buffer; the kernel makes segments of it
+        show(incoming.line())
+        if incoming.said_good_bye or incoming.ended:
             break
-        show(last)
-        if last == "Good bye":
-            break
-    finish(connection, answers, last)
+    else:
+        connection.shutdown(socket.SHUT_WR)  # our FIN: no more lines. The server may still be sending
+    while not incoming.ended:
+        show(incoming.line())
+    note("the server said Good bye" if incoming.said_good_bye else "the server closed the connection")
 
 
-def finish(connection, answers, last):
-    """End our side (a FIN: shutdown), unless the server did so first; print what is still coming until its FIN."""
-    if last != "Good bye":
-        try:
-            connection.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # it has closed already
-    while (answer := answers.next()) is not None:
-        show(answer)
-        last = answer
-    connection.close()
-    farewell(last)
-
-
-def converse(connection):
-    """With a user at a terminal: prompt, send, show the answer."""
-    try:
-        import readline  # noqa: F401  (gives input() line editing and a history)
-    except ImportError:
-        pass
-    print('Type a line and press Enter; "quit" or Ctrl-D ends.', flush=True)
-    answers, last = Answers(connection), None
-    while last != "Good bye":
-        try:
-            line = input("> ")
-        except EOFError:
-            print()
-            break
-        last = exchange(connection, answers, line)
-        if last is None:
-            break
-        show(last)
-    finish(connection, answers, last)
-
-
-def pipe(connection):
-    """From a pipe: send as fast as it comes, and print the answers meanwhile.
-
-    Both at once, or it would get stuck: a server that cannot get rid of its answers stops reading, and then we could
-    not send either. So a second thread sends while this one receives.
-    """
-    def send():
-        try:
-            while octets := sys.stdin.buffer.read1(65536):
-                connection.sendall(octets)
-            connection.shutdown(socket.SHUT_WR)  # our FIN: no more lines will come
-        except OSError:
-            pass  # the server has closed or is gone: the receiving side finds out which
-
-    sender = threading.Thread(target=send, daemon=True)
-    sender.start()
-    answers, last = Answers(connection), None
+def ask(connection):
+    """Lines from a person, with a prompt and editing, until Ctrl-D."""
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401, PLC0415  (its import alone gives input() arrow keys, history, Ctrl-A ...)
+    watch(connection)
     while True:
         try:
-            answer = answers.next()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
+            text = input("> ")
+        except EOFError:  # Ctrl-D
+            print()
+            return
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+        yield text.encode("utf-8", "surrogateescape")
+
+
+class ServerEndedError(Exception):
+    """The server closed the connection while we were asking for a line."""
+
+
+def watch(connection):
+    """Tell the person at once when the server closes, though input() is waiting for a line."""
+
+    def interrupt(*_):
+        raise ServerEndedError
+
+    def wait_for_fin():
+        poll = select.poll()
+        poll.register(connection, getattr(select, "POLLRDHUP", 0))  # RDHUP: the other side has sent its FIN
+        poll.poll()
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    signal.signal(signal.SIGUSR1, interrupt)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    threading.Thread(target=wait_for_fin, daemon=True).start()
+
+
+def play(script):
+    """The lines of a script, shown as if a person typed them. Lines that begin with # are not sent."""
+    for text in script:
+        if not text.startswith("#"):
+            show(f"> {text}\n".encode("utf-8", "surrogateescape"))
+            yield text.encode("utf-8", "surrogateescape")
+
+
+def pass_through(connection, incoming):
+    """Send all of our input; meanwhile show what comes back. Both at once: else each side could wait for the other."""
+    input_ended = threading.Event()
+
+    def send():
+        with contextlib.suppress(OSError):  # the server has ended the connection: receive() notices too
+            while octets := sys.stdin.buffer.raw.read(65536):
+                connection.sendall(octets)  # waits when the server reads slowly
+            connection.shutdown(socket.SHUT_WR)  # our FIN; what the server still sends, we go on receiving
+        input_ended.set()
+
+    threading.Thread(target=send, daemon=True).start()
+    while not incoming.ended:
+        try:
+            show(incoming.receive())
         except TimeoutError:
-            if sender.is_alive():
-                continue  # nothing to answer as long as nothing is sent
-            raise
-        if answer is None:
-            break
-        show(answer)
-        last = answer
-    connection.close()
-    farewell(last)
+            if input_ended.is_set():
+                raise
 
 
-def script_lines(path):
+# ---- Screen, arguments, errors: as images/CONTRACT.md words them ----
+
+
+def show(octets):
     try:
-        with open(path, encoding="utf-8") as script:
-            return [line for line in script.read().splitlines() if not line.startswith("#")]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        fail(2, f"cannot read the script {path} ({reason}): name a text file with one message a line")
+        sys.stdout.buffer.write(octets)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:  # whoever reads our output has gone ("| head")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
-def number(name, text, least, most):
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if not least <= value <= most:
-        fail(2, f"{name} is {text!r}: it must be a number from {least} to {most}")
-    return value
+def note(sentence):
+    """For the person, not part of the conversation: on standard error."""
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def fail(status, sentence):
-    print(f"echo-client: {sentence}", file=sys.stderr, flush=True)
+    note(f"echo-client: {sentence}")
     sys.exit(status)
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="echo-client", description="Talk to an echo server.")
-    parser.error = lambda sentence: fail(2, sentence)
-    parser.add_argument("--script", metavar="FILE", help="play this conversation, one message a line")
-    parser.add_argument("host", nargs="?", default=os.environ.get("ECHO_HOST") or "127.0.0.1")
-    parser.add_argument("port", nargs="?", default=os.environ.get("ECHO_PORT") or "8080")
-    wanted = parser.parse_args()
-    port = number("the port", wanted.port, 1, 65535)
-    timeout_s = number("ECHO_TIMEOUT_S", os.environ.get("ECHO_TIMEOUT_S") or "10", 1, 3600)
-    lines = script_lines(wanted.script) if wanted.script else None
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        connection = connect(wanted.host, port, timeout_s)
-        if lines is not None:
-            play(connection, lines)
-        elif sys.stdin.isatty():
-            converse(connection)
+def read_arguments(words):
+    """(script or None, [HOST [PORT]]) of the command line."""
+    script, places = None, []
+    words = list(words)
+    while words:
+        word = words.pop(0)
+        if word in ("-h", "--help"):
+            print(USAGE)
+            sys.exit(0)
+        elif word == "--script":
+            if not words:
+                fail(2, f"{word} needs a value; {USAGE}")
+            script = words.pop(0)
+        elif word.startswith("-"):
+            fail(2, f'"{word}" is not an option; {USAGE}')
         else:
-            pipe(connection)
-    except Problem as problem:
-        fail(1, str(problem))
-    except OSError as error:
-        fail(1, str(explain(error, wanted.host, port)))
-    except KeyboardInterrupt:
+            places.append(word)
+    if len(places) > 2:
+        fail(2, f'"{places[2]}" is one argument too many; {USAGE}')
+    return script, places
+
+
+def read_script(path):
+    """The lines of a script without their line ends, be these LF or CR LF."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read().removesuffix("\n").split("\n")
+    except OSError:
+        fail(2, f'cannot read the script "{path}"; name a text file that this user may read')
+
+
+def number(name, text, least, most):
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):
+        fail(2, f'{name} is "{text}"; it must be a number from {least} to {most}')
+    return int(text)
+
+
+def main():
+    script, places = read_arguments(sys.argv[1:])
+    host = places[0] if places else os.environ.get("ECHO_HOST") or "localhost"
+    port = places[1] if len(places) > 1 else os.environ.get("ECHO_PORT") or "8080"
+    port = number("the port", port, 1, 65535)
+    timeout_s = number("ECHO_TIMEOUT_S", os.environ.get("ECHO_TIMEOUT_S") or "10", 1, 3600)
+    lines = None if script is None else play(read_script(script))
+    connection = connect(host, port, timeout_s)
+    incoming = Incoming(connection, timeout_s)
+    interactive = lines is None and sys.stdin.isatty()
+    if interactive or lines:
+        note(f"connected to {host} ({connection.getpeername()[0]}) port {port}")
+    if interactive:
+        note("type a line and press Enter; quit or Ctrl-D ends")
+        lines = ask(connection)
+    try:
+        converse(connection, incoming, lines) if lines else pass_through(connection, incoming)
+    except ServerEndedError:
+        show(b"\n")
+        while not incoming.ended:
+            show(incoming.receive())
+        note("the server closed the connection")
+    except TimeoutError:
+        fail(1, f"the server has not answered for {timeout_s} s; look at the server's log")
+    except (ConnectionResetError, BrokenPipeError):  # it sent a RST: what was under way is lost
+        fail(1, "the server reset the connection, text may be lost; look at the server's log")
+    except KeyboardInterrupt:  # Ctrl-C; leaving closes the socket, which sends our FIN
         print()
         sys.exit(130)
+    connection.close()
 
 
 if __name__ == "__main__":

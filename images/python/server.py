@@ -1,272 +1,321 @@
 #!/usr/bin/env python3
 """An echo server: it answers every line in capital letters, and "quit" with "Good bye".
 
-    server.py [--host ADDR] [--port N]
+    echo-server [--host ADDR] [--port N]
 
-The protocol is written down in docs/protocol.md; this is one of six servers that speak it. All connections are served
-by one thread: asyncio waits for all sockets at once and calls a method of Connection when something happens on one.
+The rules (P1, P2, ...) are in docs/protocol.md, the arguments and log lines in images/CONTRACT.md; servers in other
+languages follow the same two. One thread serves everybody: asyncio asks the kernel which of all the sockets have
+something to tell, and then calls a method of that Connection. So a method must never wait.
 """
 
-import argparse
 import asyncio
-import contextlib
+import errno
 import os
+import resource
 import signal
 import socket
 import sys
 
-LINE_END = b"\n"
-CLOSE_WITHIN_S = 2.0  # how long a closed connection is still read from, for a peer that goes on sending
-STOP_WITHIN_S = 0.5  # the same when the whole server stops
-UNSENT_MOST = 256 * 1024  # octets waiting to be sent before we stop reading from that peer
+LOG = os.environ.get("ECHO_LOG") or "connections"
+USAGE = "usage: echo-server [--host ADDR] [--port N]"
+GOOD_BYE = b"Good bye"
+DISCARD_S = 2.0  # P16: how long we read on after our FIN
+STOP_S = 0.5  # P26: the same when the whole server stops
+STOP_READING_S = 0.25  # P26: how long, at most, we take in what had arrived before the stop
+BACKLOG = 4096  # so many clients may wait, shaken hands with by the kernel, until we accept them
 
 
-def log(text):
-    print(text, flush=True)
+# ---- Messages: octets in, octets out; nothing here knows of sockets ----
 
 
-def capital_letters(octets):
-    """The answer to a message. Text gets Unicode's capital letters (ß becomes SS); what is no text, only a to z."""
+def capital_letters(message):
+    """The answer to a message (P9, P11): text in capital letters; of what is not UTF-8, only a to z change."""
     try:
-        return octets.decode("utf-8").upper().encode("utf-8")
+        return message.decode("utf-8").upper().encode("utf-8")
     except UnicodeDecodeError:
-        return octets.upper()  # for bytes, Python changes only the octets a to z
+        return message.upper()  # of bytes, Python changes only the octets a to z
+
+
+def split_line_end(line):
+    """A line without its LF, as message and line end: CR LF is answered with CR LF (P3)."""
+    return (line[:-1], b"\r\n") if line.endswith(b"\r") else (line, b"\n")
+
+
+# ---- Connections: what happens on the wire, and what we do about it ----
 
 
 class Connection(asyncio.Protocol):
-    """One client. TCP delivers a stream of octets, not messages: a line may come in pieces, or many lines at once."""
+    """One client. TCP brings a stream of octets, not messages: a line comes in pieces, or many lines come at once."""
 
     def __init__(self, server):
         self.server = server
-        self.message = bytearray()  # the unfinished line
-        self.looked = 0  # so many of its octets are known to have no line end in them
-        self.timer = None  # for the 200 ms of silence
-        self.arrived = 0.0  # when the last octets came
-        self.closing = False
-        self.watcher = None
+        self.line = bytearray()  # the octets of the line that has no end yet
+        self.answers = []  # what we will send when all that has arrived is looked at
+        self.closing = False  # our FIN is sent, or on its way
+        self.silence_timer = self.discard_timer = None
 
     def connection_made(self, transport):
-        # The kernel has done the handshake (SYN, SYN-ACK, ACK) on its own, before we hear of the client.
+        """SYN, SYN-ACK and ACK are exchanged: the kernel did that on its own, before we heard of the client."""
         self.transport = transport
         self.peer = name_of(transport.get_extra_info("peername"))
-        # When the peer reads slowly, its window closes and our answers pile up here. Above this mark asyncio calls
-        # pause_writing(), and we stop reading: then our own window closes, and the peer cannot send either.
-        transport.set_write_buffer_limits(high=UNSENT_MOST)
         self.server.connections.add(self)
         log(f"{self.peer} connected")
 
+    def data_received(self, octets):
+        """Segments have arrived: the kernel has acknowledged them and put their octets in order."""
+        if self.closing:
+            return  # P16: read and thrown away, for close() with unread octets would send a RST, not a FIN
+        self.server.received += len(octets)
+        log_message(f"{self.peer} received {len(octets)} octets")
+        *ended, rest = octets.split(b"\n")  # only what is new is searched: a long line in many pieces stays cheap
+        for piece in ended:
+            self.line += piece
+            line, self.line = bytes(self.line), bytearray()
+            self.answer(*split_line_end(line))
+            if self.closing:
+                return
+        self.line += rest
+        # P22: the limit is for the message alone. A CR at the end may be the first half of a line end.
+        if len(self.line) - self.line.endswith(b"\r") > self.server.max_line:
+            self.refuse_long_line()
+        self.send_answers()
+        self.expect_more()
+
+    def answer(self, message, line_end):
+        if len(message) > self.server.max_line:
+            self.refuse_long_line()
+        elif message.lower() == b"quit":  # of bytes, again only A to Z: "quıt" is not quit (P14)
+            log(f"{self.peer} said quit")
+            self.answers.append(GOOD_BYE + line_end)
+            self.close()
+        else:
+            self.answers.append(capital_letters(message) + line_end)
+
+    def refuse_long_line(self):
+        log(f"{self.peer} sent a line longer than {self.server.max_line} bytes")
+        self.answers.append(f"ERROR line longer than {self.server.max_line} bytes\n".encode())
+        self.close()
+
+    def send_answers(self):
+        """Hand all answers to the kernel at once: they share segments, as the lines may have done."""
+        if self.answers:
+            octets, self.answers = b"".join(self.answers), []
+            self.transport.write(octets)
+            log_message(f"{self.peer} sent {len(octets)} octets")
+
+    # -- A line without an end: 200 ms of silence (P19), or the peer's FIN (P18) --
+
+    def expect_more(self):
+        """A timer set anew for each segment would cost more than the segment. So one runs, and looks when it fires."""
+        self.last_arrival_s = self.server.loop.time()
+        if self.line and self.silence_timer is None and not self.closing:
+            self.silence_timer = self.server.loop.call_later(self.server.flush_s, self.look_for_silence)
+
+    def look_for_silence(self):
+        self.silence_timer = None
+        left_s = self.last_arrival_s + self.server.flush_s - self.server.loop.time()
+        if self.closing or not self.line or not self.transport.is_reading():
+            return
+        if left_s > 0.001:
+            self.silence_timer = self.server.loop.call_later(left_s, self.look_for_silence)
+        else:
+            self.answer_unfinished()
+
+    def answer_unfinished(self):
+        """Answer the line that has no end, without one. What comes later starts a new message (P20)."""
+        line, self.line = bytes(self.line), bytearray()
+        if line and not self.closing:
+            self.answer(line, b"")
+            self.send_answers()
+
+    def eof_received(self):
+        """The peer's FIN: it will send no more. It can still receive, so its last line is answered first."""
+        self.answer_unfinished()
+        self.closing = True
+        self.transport.close()  # sends what is waiting, then our FIN; nothing can come after the peer's own FIN
+        return True  # "leave the closing to us"
+
+    # -- A peer that reads slowly (P24): its window closes, and our answers pile up here --
+
     def pause_writing(self):
+        """Over 64 KiB wait. We stop reading, so our window closes too, and the peer can send no more: back-pressure."""
         if not self.closing:
             self.transport.pause_reading()
 
     def resume_writing(self):
-        if not self.closing and not self.transport.is_closing():
+        if self.closing:
+            self.limit_discarding()
+        else:
             self.transport.resume_reading()
-            self.answer_lines()
-
-    def data_received(self, octets):
-        """A segment (or several) has arrived: the kernel has acknowledged it and put its octets in order."""
-        if self.closing:
-            return  # read and thrown away: closing a socket with unread octets would send a RST instead of a FIN
-        self.message += octets
-        self.answer_lines()
-
-    def answer_lines(self):
-        """Answer every whole line that is here; keep the rest."""
-        while not self.closing and (end := self.message.find(LINE_END, self.looked)) >= 0:
-            if self.transport.get_write_buffer_size() > UNSENT_MOST:
-                self.looked = end
-                return  # this line waits until the peer has read what it was sent: resume_writing() goes on
-            line = self.message[:end]
-            del self.message[: end + 1]
-            self.looked = 0
-            self.answer(line, LINE_END)
-        if self.closing:
-            return
-        self.looked = len(self.message)
-        # One octet more than allowed may be the CR of a line end.
-        if self.looked - self.message.endswith(b"\r") > self.server.max_line:
-            self.refuse_long_line()
-        elif self.message:
             self.expect_more()
 
-    def answer(self, message, line_end):
-        """Send the answer to one message, with the line end that it came with."""
-        if line_end and message.endswith(b"\r"):
-            message, line_end = message[:-1], b"\r\n"
-        if len(message) > self.server.max_line:
-            self.refuse_long_line()
-        elif message.lower() == b"quit":
-            log(f"{self.peer} said quit")
-            self.transport.write(b"Good bye" + line_end)
-            self.close()
-        else:
-            self.transport.write(capital_letters(bytes(message)) + bytes(line_end))
-
-    def refuse_long_line(self):
-        if not self.closing:
-            log(f"{self.peer} sent a line longer than {self.server.max_line} bytes")
-            self.transport.write(f"ERROR line longer than {self.server.max_line} bytes\n".encode())
-            self.close()
-
-    def expect_more(self):
-        """A line has no end yet. If none comes within 200 ms of silence, answer what is there.
-
-        Clients in many textbooks send text without a line end and wait. Setting a timer anew for every octet would cost
-        more than the octet; so one timer runs, and looks when it fires whether something has arrived meanwhile.
-        """
-        self.arrived = self.server.loop.time()
-        if self.timer is None:
-            self.timer = self.server.loop.call_later(self.server.flush_s, self.silence)
-
-    def silence(self):
-        self.timer = None
-        if self.closing or self.looked < len(self.message):
-            return  # a whole line is waiting: see answer_lines()
-        left = self.arrived + self.server.flush_s - self.server.loop.time()
-        if left > 0.001:
-            self.timer = self.server.loop.call_later(left, self.silence)
-        else:
-            self.answer_rest()
-
-    def answer_rest(self):
-        """Answer a message that has no line end, without one."""
-        rest, self.message, self.looked = bytes(self.message), bytearray(), 0
-        if rest and not self.closing:
-            self.answer(rest, b"")
-
-    def eof_received(self):
-        """The peer's FIN: it will send no more. It can still receive, so what it sent last is answered first."""
-        if self.closing:
-            self.transport.close()  # its FIN after ours: both directions are closed
-        else:
-            self.answer_all()
-            self.closing = True
-            self.transport.close()  # sends what is waiting, then our FIN
-            self.watch()
-        return True  # asyncio is not to close by itself
-
-    def answer_all(self):
-        """Answer everything that has arrived, also a line without an end."""
-        while not self.closing and (end := self.message.find(LINE_END)) >= 0:
-            line = self.message[:end]
-            del self.message[: end + 1]
-            self.answer(line, LINE_END)
-        self.answer_rest()
+    # -- The end --
 
     def close(self):
-        """Send what is waiting, then our FIN. Then read on until the peer's FIN, for a limited time.
+        """End our side with a FIN, and read on until the peer's: "close" in P16. No octet is lost, no RST is sent."""
+        if self.closing:
+            return
+        self.send_answers()
+        self.closing = True
+        self.transport.resume_reading()
+        self.transport.set_write_buffer_limits(high=0)  # resume_writing() shall tell when all is handed over
+        try:
+            self.transport.write_eof()  # shutdown(SHUT_WR): a FIN, behind the last octet of the answers
+        except OSError:
+            self.transport.abort()  # the peer has just sent a RST: there is nobody left to talk to
+        if self.transport.get_write_buffer_size() == 0:
+            self.limit_discarding()
 
-        Closing the socket at once would make the kernel send a RST if octets of the peer are unread or still on their
-        way, and a RST can destroy the answer that the peer has not read yet.
-        """
-        if not self.closing:
-            self.closing = True
-            self.message.clear()
-            with contextlib.suppress(OSError):
-                self.transport.write_eof()  # shutdown(SHUT_WR): our FIN, behind the last octet
-            self.transport.resume_reading()
-            self.watch()
-
-    def watch(self):
-        """Give up a closing connection whose peer neither reads nor ends."""
-        self.unsent = self.transport.get_write_buffer_size()
-        self.watcher = self.server.loop.call_later(CLOSE_WITHIN_S, self.give_up)
-
-    def give_up(self):
-        if 0 < self.transport.get_write_buffer_size() < self.unsent:
-            self.watch()  # it is slow, but it reads
-        else:
-            self.transport.abort()
+    def limit_discarding(self):
+        if self.discard_timer is None:
+            self.discard_timer = self.server.loop.call_later(DISCARD_S, self.transport.abort)
 
     def connection_lost(self, error):
+        """Both sides have ended (or the peer sent a RST): asyncio has closed the socket."""
         self.closing = True
-        for timer in (self.timer, self.watcher):
+        for timer in (self.silence_timer, self.discard_timer):
             if timer:
                 timer.cancel()
         self.server.connections.discard(self)
-        log(f"{self.peer} {'reset' if isinstance(error, ConnectionResetError) else 'closed'}")
+        log(f"{self.peer} {'reset' if isinstance(error, (ConnectionResetError, BrokenPipeError)) else 'closed'}")
+
+
+# ---- The server: the socket that listens, and the signals that stop it ----
 
 
 class Server:
-    """The listening socket and everybody who is connected."""
-
     def __init__(self, max_line, flush_ms):
         self.max_line = max_line
         self.flush_s = flush_ms / 1000
         self.connections = set()
+        self.received = 0  # octets, from everybody
 
     async def run(self, listener):
         self.loop = asyncio.get_running_loop()
-        stop = asyncio.Event()
+        self.loop.set_exception_handler(log_trouble)
+        stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            self.loop.add_signal_handler(number, stop.set)
-        # A thousand clients may connect in the same moment: the kernel keeps those that we have not accepted yet.
-        server = await self.loop.create_server(lambda: Connection(self), sock=listener, backlog=4096)
+            self.loop.add_signal_handler(number, stopped.set)
+        accepting = await self.loop.create_server(lambda: Connection(self), sock=listener, backlog=BACKLOG)
         log(f"listening on {name_of(listener.getsockname())}")
-        await stop.wait()
+        await stopped.wait()
         log("stopping")
-        server.close()
-        for _ in range(3):
-            await asyncio.sleep(0)  # a turn of the loop: what the kernel has for us is read
+        accepting.close()  # from now on a SYN is answered with a RST: refused
+        await self.stop()
+
+    async def stop(self):
+        """P26: answer what has arrived, send every peer a FIN, and wait for theirs, but not for long."""
+        end_s = self.loop.time() + STOP_READING_S
+        before = -1
+        while self.received != before and self.loop.time() < end_s:  # until nothing more was there to be read
+            before = self.received
+            await asyncio.sleep(0.02)
         for connection in list(self.connections):
-            connection.answer_all()
+            connection.answer_unfinished()
             connection.close()
-        end = self.loop.time() + STOP_WITHIN_S
-        while self.connections and self.loop.time() < end:
+        end_s = self.loop.time() + STOP_S
+        while self.connections and self.loop.time() < end_s:
             await asyncio.sleep(0.01)
         for connection in list(self.connections):
             connection.transport.abort()
 
 
 def listen(host, port):
-    """A socket that accepts connections: for both IP versions, if the address is "::"."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    if host == "::" and not socket.has_dualstack_ipv6():
-        host, family = "0.0.0.0", socket.AF_INET
-    # bind() takes the port, listen() makes the kernel answer a SYN with SYN-ACK. Before, it answers with RST: refused.
-    return socket.create_server((host, port), family=family, backlog=4096, dualstack_ipv6=host == "::")
+    """A listening socket. "::" stands for every address of this machine, of IPv6 and of IPv4 (P27)."""
+    both = host == "::"
+    if both and not socket.has_dualstack_ipv6():
+        host, both = "0.0.0.0", False
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    # bind() takes the port. listen() makes the kernel answer a SYN with a SYN-ACK; before, it refuses with a RST.
+    return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=both)
+
+
+# ---- Arguments, log lines, errors: as images/CONTRACT.md words them ----
 
 
 def name_of(address):
-    """An address as people write it: 192.0.2.20:40312 or [2001:db8::1]:40312."""
+    """An address as people write it: 192.0.2.20:40312 or [2001:db8::20]:40312."""
     if not address:
-        return "somebody"
-    host = address[0].removeprefix("::ffff:")  # an IPv4 peer, as a socket for both versions sees it
-    return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
+        return "somebody"  # gone again before we could ask for its address
+    host, port = address[0].removeprefix("::ffff:"), address[1]  # ::ffff:192.0.2.20 is an IPv4 peer
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def number(name, text, least, most):
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if not least <= value <= most:
-        fail(2, f"{name} is {text!r}: it must be a number from {least} to {most}")
-    return value
+def log(text):
+    print(text, flush=True)
+
+
+def log_message(text):
+    if LOG == "messages":
+        log(text)
+
+
+def log_trouble(_loop, about):
+    """What asyncio could not tell a Connection."""
+    error = about.get("exception")
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        log_error("no file descriptor is left for one more connection; raise the limit (ulimit -n)")
+    elif not isinstance(error, OSError):  # those end one connection, and connection_lost() says so
+        log_error(about["message"])
+
+
+def log_error(sentence):
+    print(f"echo-server: {sentence}", file=sys.stderr, flush=True)
 
 
 def fail(status, sentence):
-    print(f"echo-server: {sentence}", file=sys.stderr, flush=True)
+    log_error(sentence)
     sys.exit(status)
 
 
+def read_options(words):
+    """{"--host": ..., "--port": ...}, of the command line."""
+    options = {}
+    words = list(words)
+    while words:
+        word = words.pop(0)
+        if word in ("-h", "--help"):
+            print(USAGE)
+            sys.exit(0)
+        if word not in ("--host", "--port"):
+            fail(2, f'"{word}" is not an option; {USAGE}')
+        if not words:
+            fail(2, f"{word} needs a value; {USAGE}")
+        options[word] = words.pop(0)
+    return options
+
+
+def number(name, text, least, most):
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):
+        fail(2, f'{name} is "{text}"; it must be a number from {least} to {most}')
+    return int(text)
+
+
 def main():
-    parser = argparse.ArgumentParser(prog="echo-server", description="Answer every line in capital letters.")
-    parser.error = lambda sentence: fail(2, sentence)
-    parser.add_argument("--host", default=os.environ.get("ECHO_HOST") or "::", help="address to listen on")
-    parser.add_argument("--port", default=os.environ.get("ECHO_PORT") or "8080", help="port to listen on")
-    wanted = parser.parse_args()
-    port = number("the port", wanted.port, 1, 65535)
-    server = Server(
-        number("ECHO_MAX_LINE", os.environ.get("ECHO_MAX_LINE") or "1048576", 1, 2**30),
-        number("ECHO_FLUSH_MS", os.environ.get("ECHO_FLUSH_MS") or "200", 1, 3_600_000),
-    )
+    options = read_options(sys.argv[1:])
+    host = options.get("--host") or os.environ.get("ECHO_HOST") or "::"
+    port = number("the port", options.get("--port") or os.environ.get("ECHO_PORT") or "8080", 0, 65535)
+    max_line = number("ECHO_MAX_LINE", os.environ.get("ECHO_MAX_LINE") or "1048576", 1, 2**30)
+    flush_ms = number("ECHO_FLUSH_MS", os.environ.get("ECHO_FLUSH_MS") or "200", 1, 60_000)
+    if LOG not in ("connections", "messages"):
+        fail(2, f'ECHO_LOG is "{LOG}"; it must be connections or messages')
+    # Every connection is a file descriptor. Take as many as we may have.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft if hard == resource.RLIM_INFINITY else hard, hard))
     try:
-        listener = listen(wanted.host, port)
+        listener = listen(host, port)
+    except socket.gaierror:
+        fail(1, f'there is no host named "{host}"; check --host')
     except OSError as error:
-        fail(1, f"cannot listen on port {port} ({os.strerror(error.errno) if error.errno else error})")
-    asyncio.run(server.run(listener))
+        fail(
+            1,
+            {
+                errno.EADDRINUSE: f"port {port} is in use by another program; stop it, or choose another with --port",
+                errno.EACCES: f"port {port} is not for this user; choose one from 1024 up with --port",
+                errno.EADDRNOTAVAIL: f"{host} is not an address of this machine; choose another with --host",
+            }.get(error.errno, f"cannot listen on {host} port {port}; choose others with --host and --port"),
+        )
+    asyncio.run(Server(max_line, flush_ms).run(listener))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def pure_ack(facts: Facts) -> None:
 
 
 def _probe(facts: Facts) -> None:
-    """One sequence number back: a keep-alive, or with a closed window the form of zero-window probe that Linux sends."""
+    """One sequence number back: a keep-alive, or with a closed window the zero-window probe as Linux sends it."""
     sender, peer = facts.sender, facts.peer
     facts.kind = "keep-alive"
     if peer.window == 0:
@@ -89,6 +89,7 @@ def reset(facts: Facts, flags: int) -> None:
         )
         return
     facts.rst_refuses = sender.role == "server" and not session.established and not sender.syn_count
+    facts.rst_again = session.reset_by is not None
     if not session.over:
         session.reset_by = "client" if sender.role == "client" else "server"
     session.happens(sender, Happening.SENT_RST)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lab.session.explain_handshake import explain_handshake_ack, explain_syn, explain_syn_ack
 from lab.session.words import count, octets, quote
 
 if TYPE_CHECKING:
     from lab.session.facts import Facts
-
-SYN, ACK, URG, ECE, CWR = 2, 16, 32, 64, 128
 
 
 def explain(facts: Facts) -> str:
@@ -56,95 +55,6 @@ def _damaged(facts: Facts) -> str:
         f"Damaged: the {which} checksum is wrong, so the {facts.peer.role} drops this segment"
         f" ({facts.segment.flags.words}, {count(facts.segment.payload_length, 'octet')} of data) unread (RFC"
         " 9293 §3.1)."
-    )
-
-
-def _syn(facts: Facts) -> str:
-    role, segment = facts.sender.role, facts.segment
-    if facts.sender.isn != segment.seq:
-        return (
-            f"SYN inside the connection, with sequence number {segment.seq}: the {facts.peer.role} answers it"
-            " with a challenge ACK"
-            " and changes nothing (RFC 9293 §3.10.7.4)."
-        )
-    if facts.syn_again:
-        return (
-            f"SYN again: the {role} got no answer to its SYN and repeats it with the same initial sequence"
-            f" number {segment.seq} (RFC 9293 §3.8.1)."
-        )
-    if "simultaneous-open" in facts.trouble:
-        text = f"SYN from the {role} as well, sent before it had the client's: a simultaneous open (RFC 9293 §3.5)."
-    else:
-        text = (
-            f"SYN: the {role} asks to open a connection and announces its initial sequence number {segment.seq}"
-            " (RFC 9293 §3.5)."
-            " It takes one sequence number."
-        )
-    return text + _syn_extras(facts)
-
-
-def _syn_ack(facts: Facts) -> str:
-    role, segment, peer = facts.sender.role, facts.segment, facts.peer
-    if facts.sender.isn != segment.seq:
-        return (
-            f"SYN, ACK with another initial sequence number, {segment.seq}, inside the connection: the"
-            f" {peer.role} does not accept it."
-        )
-    if facts.syn_again:
-        return (
-            f"SYN, ACK again: the {role} repeats its SYN, whose acknowledgment it hasn't seen (RFC 9293 §3.8.1)."
-            + _acknowledges_syn(facts)
-        )
-    if facts.session.simultaneous_open:
-        return (
-            f"SYN, ACK: the {role} repeats its SYN and acknowledges the {peer.role}'s, as a simultaneous"
-            " open asks for (RFC 9293 §3.5)."
-        )
-    if "handshake-ack-number" in facts.trouble:
-        return f"SYN, ACK from the {role} with initial sequence number {segment.seq}."
-    if not peer.isn_seen:
-        return (
-            f"SYN, ACK: the {role} agrees to open a connection; the {peer.role}'s SYN is not in this capture."
-            " It announces its own initial"
-            f" sequence number {segment.seq} (RFC 9293 §3.5)." + _syn_extras(facts)
-        )
-    return (
-        f"SYN, ACK: the {role} agrees to open the connection, acknowledges the {peer.role}'s SYN and announces"
-        " its own initial sequence"
-        f" number {segment.seq} (RFC 9293 §3.5)." + _syn_extras(facts)
-    )
-
-
-def _acknowledges_syn(facts: Facts) -> str:
-    return f" It acknowledges the {facts.peer.role}'s SYN." if facts.ack_rel == 1 else ""
-
-
-def _syn_extras(facts: Facts) -> str:
-    segment, options = facts.segment, facts.segment.options
-    offers = []
-    if options.mss_bytes is not None:
-        offers.append(f"segments of up to {options.mss_bytes} octets (MSS)")
-    if options.window_scale is not None:
-        offers.append(f"window scale {options.window_scale}")
-    if options.sack_permitted:
-        offers.append("SACK")
-    if options.timestamps is not None:
-        offers.append("timestamps")
-    text = f" Its options: {', '.join(offers)}." if offers else ""
-    if segment.payload_length:
-        text += f" It carries {count(segment.payload_length, 'octet')} of data already (TCP Fast Open, RFC 7413)."
-    return text
-
-
-def _handshake_ack(facts: Facts) -> str:
-    if facts.missed_syn_ack:
-        return (
-            "ACK: the client acknowledges a SYN of the server that is not in this capture; with it, the"
-            " handshake is complete (RFC 9293 §3.5)."
-        )
-    return (
-        "ACK: the client acknowledges the server's SYN. The handshake is complete: both ends are ESTABLISHED"
-        " (RFC 9293 §3.5)."
     )
 
 
@@ -350,6 +260,8 @@ def _rst(facts: Facts) -> str:
             f"RST from the {role} after both sides had closed: it has no memory of the connection left (RFC"
             " 9293 §3.5.2)."
         )
+    if facts.rst_again:
+        return f"RST from the {role}: one more, the connection is reset already."
     text = f"RST: the {role} ends the connection at once; what is still under way may be lost (RFC 9293 §3.5.3)."
     if peer.fin_offset is not None:
         text += f" The {peer.role} had sent a FIN before."
@@ -365,9 +277,9 @@ def _other(facts: Facts) -> str:
 
 
 _WORDS = {
-    "syn": _syn,
-    "syn-ack": _syn_ack,
-    "handshake-ack": _handshake_ack,
+    "syn": explain_syn,
+    "syn-ack": explain_syn_ack,
+    "handshake-ack": explain_handshake_ack,
     "data": _data,
     "ack": _ack,
     "fin": _fin,

@@ -29,6 +29,7 @@ class Facts:
         "missed_syn_ack",
         "new_octets",
         "peer",
+        "rst_again",
         "rst_refuses",
         "segment",
         "sender",
@@ -52,7 +53,7 @@ class Facts:
         self.gap_before = 0  # sequence numbers missing just before this segment
         self.echo_of = 0  # the frame whose text this one returns, 0 for none
         self.ack_advanced = self.acks_syn = self.acks_fin = self.already_acked = False
-        self.syn_again = self.fin_again = self.crossing = self.rst_refuses = False
+        self.syn_again = self.fin_again = self.crossing = self.rst_refuses = self.rst_again = False
         self.answers_probe = self.challenge = self.missed_syn_ack = False
 
     def tag(self, trouble: str, sentence: str = "") -> None:

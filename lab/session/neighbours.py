@@ -30,7 +30,7 @@ def pair_of(packet: Arp | Icmp) -> Pair:
         return pair(packet.sender_address, packet.target_address)
     if packet.neighbour is None:
         return pair(packet.source, packet.destination)
-    # A solicitation goes to a multicast group: who is meant is its target. An advertisement speaks of itself in its target.
+    # A solicitation goes to a multicast group: who is meant is its target. An advertisement names itself as target.
     other = packet.source if packet.type == SOLICITATION else packet.destination
     return pair(other, packet.neighbour.target)
 

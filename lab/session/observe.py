@@ -26,7 +26,7 @@ FIN, SYN, RST, ACK = 1, 2, 4, 16
 _FLAG_WORDS: dict[int, str] = {}
 LINE_BYTES = 4_096  # a longer segment is not kept for comparison with its echo
 YOUNG_GAP_NS = 3_000_000
-"""A gap that is filled within 3 ms (or the initial RTT) is a frame out of order; later, it is one sent again. Wireshark's threshold."""
+"""A gap filled within 3 ms (or the initial RTT): a frame out of order; later, one sent again, as Wireshark has it."""
 
 
 def observe(session: Session, segment: Segment, late: bool = False) -> Note:
@@ -151,7 +151,9 @@ def _syn(facts: Facts, flags: int) -> None:
             facts.tag("simultaneous-open", "Both ends sent a SYN before they had the other's: a simultaneous open.")
             session.happens(sender, Happening.SENT_SYN)
             session.happens(sender, Happening.RECEIVED_SYN)
-        else:
+        elif sender.syn_acked and not facts.syn_again:
+            facts.tag("out-of-order", f"Segments of the {sender.role} passed in another order than they were sent in.")
+        elif not peer.syn_acked:
             session.happens(sender, Happening.SENT_SYN)
         session.happens(peer, Happening.RECEIVED_SYN)
     else:
@@ -173,6 +175,8 @@ def _sequence(facts: Facts, flags: int, length: int) -> None:
         if payload_length == 1 and is_garbage_probe(facts, start):
             return
     facts.already_acked = start + length <= sender.acked
+    if flags & SYN and not facts.syn_again and start + length <= sender.next_seq:
+        return  # its answer passed before it, so its number was known already
     followed = sender.next_seq
     place, new, since_ns = sender.place(start, length, segment.frame.time_ns)
     if place is Place.AHEAD:

@@ -81,16 +81,7 @@ def _zeek_end(session: Session, side: Side) -> str:
 def certify(session: Session) -> Certificate:
     """Decide on the certificate: see design "What a session is"."""
     client, server = session.client_side, session.server_side
-    reasons = []
-    if not client.syn_count:
-        reasons.append("The client's SYN is not in the capture: start the tap first, then open a new connection.")
-    if not server.syn_count:
-        reasons.append(_no_syn_ack(session))
-    elif not session.established:
-        reasons.append(
-            "The ACK that completes the handshake is not in the capture: the server's SYN-ACK was never"
-            " answered; connect again."
-        )
+    reasons = _unopened(session)
     for side in (client, server):
         missing = side.missing_octets
         if missing:
@@ -99,7 +90,7 @@ def certify(session: Session) -> Certificate:
                 " missing from the"
                 " capture: take the session again, with a lighter load on the tap."
             )
-    if session.reset_by is None:
+    if session.reset_by is None and session.established:
         reasons += _unfinished(session)
     if session.cut_frames:
         reasons.append(
@@ -113,6 +104,25 @@ def certify(session: Session) -> Certificate:
             " is here: give the tap a larger ring and take the session again."
         )
     return Certificate(not reasons, tuple(reasons))
+
+
+def _unopened(session: Session) -> list[str]:
+    """What is missing of the handshake."""
+    if session.midstream:
+        return [
+            "The beginning of the connection is not in the capture: start the tap first, then open a new connection."
+        ]
+    reasons = []
+    if not session.client_side.syn_count:
+        reasons.append("The client's SYN is not in the capture: start the tap first, then open a new connection.")
+    if not session.server_side.syn_count:
+        reasons.append(_no_syn_ack(session))
+    elif not session.established:
+        reasons.append(
+            "The ACK that completes the handshake is not in the capture: the server's SYN-ACK was never"
+            " answered; connect again."
+        )
+    return reasons
 
 
 def _no_syn_ack(session: Session) -> str:

@@ -30,10 +30,9 @@ class Schedule:
         """A frame of the session has passed: move its deadline."""
         if session.ended_ns is not None:
             deadline = session.ended_ns + self._limits.linger_ns
-        elif session.established:
-            deadline = time_ns + self._limits.idle_ns
         else:
-            deadline = time_ns + self._limits.half_open_idle_ns
+            patience = self._limits.idle_ns if session.established else self._limits.half_open_idle_ns
+            deadline = max(time_ns + patience, session.deadline_ns)  # a frame with an older time moves nothing
         nearer = deadline < session.deadline_ns
         session.deadline_ns = deadline
         if nearer or not session.in_queue:
@@ -51,17 +50,17 @@ class Schedule:
 
     def due(self, now_ns: int) -> list[Session]:
         """The open sessions whose deadline has come; they leave the queue."""
-        result = []
+        result: dict[int, Session] = {}
         while self._heap and self._heap[0][0] <= now_ns:
             session = heapq.heappop(self._heap)[2]
             session.in_queue = False
-            if session.closed_because or session in result:
+            if session.closed_because or session.ordinal in result:
                 continue
             if session.deadline_ns <= now_ns:
-                result.append(session)
+                result[session.ordinal] = session
             else:
                 self._push(session)
-        return result
+        return list(result.values())
 
     def next_due(self, open_sessions: Mapping[int, Session]) -> Session | None:
         """The open session whose deadline comes first: the one silent longest, or already at its end."""

@@ -127,6 +127,8 @@ class Session:
 
     def happens(self, side: Side, happening: Happening) -> str:
         """Move one end through the state table. Returns why that should not happen; empty if it is normal."""
+        if self.reset_by is not None and happening not in (Happening.SENT_RST, Happening.RECEIVED_RST):
+            return ""  # what still passes after a RST was under way: it moves nobody
         cell = step(side.state, happening)
         if cell.finding:
             sentence = f"The {side.role} {happening.value} in {side.state.value}: {cell.finding}."

@@ -164,7 +164,7 @@ class Side:
         self.holes.append(Hole(start, end, time_ns))
 
     def _fill(self, start: int, end: int) -> tuple[int, int]:
-        """Take [start, end) out of the holes; return how many octets that were, and since when the first was missing."""
+        """Take [start, end) out of the holes; return how many octets that was, and since when the first was missing."""
         filled = since_ns = 0
         kept: list[Hole] = []
         for hole in self.holes:

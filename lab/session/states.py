@@ -158,7 +158,7 @@ TABLE: dict[State, dict[Happening, Cell]] = {
     ),
     _S.ESTABLISHED: _cells(
         _S.ESTABLISHED,
-        sent_syn=_SYN_OPEN,
+        sent_syn=_S.SYN_SENT,  # the same SYN again: the SYN-ACK that passed had not arrived
         received_syn=None,
         sent_syn_ack=None,  # a SYN-ACK sent again: the ACK got lost
         received_syn_ack=None,

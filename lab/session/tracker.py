@@ -237,7 +237,7 @@ class Tracker:
 
 
 def _roles(segment: Segment) -> tuple[Endpoint, Endpoint, bool]:
-    """Client, server, and whether the segment says so itself: a SYN comes from the client, a SYN-ACK from the server."""
+    """Client, server, and whether the segment itself says so: a SYN is from the client, a SYN-ACK from the server."""
     flags = int(segment.flags)
     if flags & SYN and not flags & RST:
         if flags & ACK:
@@ -262,7 +262,7 @@ def _begins_anew(session: Session, segment: Segment) -> bool:
         return side.isn != segment.seq
     if not session.opened_by_syn:
         return True
-    # The other end's SYN: a simultaneous open while the first is unanswered, otherwise a connection the other way round.
+    # The other end's SYN: a simultaneous open while the first is unanswered, else a connection the other way round.
     return session.over or bool(session.closed_because) or session.established
 
 

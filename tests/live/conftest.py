@@ -232,7 +232,7 @@ def private_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:
 def lab(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The lab, up, its demo session over."""
     folder = private_folder(tmp_path_factory, "captures")
-    lab = Lab("echolab-test", folder, "198.51.100", "2001:db8:70")
+    lab = Lab("echolab-test", folder, "198.18.70", "2001:db8:70")
     lab.down()
     lab.up()
     yield lab

@@ -17,7 +17,7 @@ from tests.live.conftest import Lab, private_folder, until
 @pytest.fixture
 def bad(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A second lab that a test may break; it is gone afterwards."""
-    lab = Lab("echolab-bad", private_folder(tmp_path_factory, "bad"), "203.0.113", "2001:db8:71")
+    lab = Lab("echolab-bad", private_folder(tmp_path_factory, "bad"), "198.18.71", "2001:db8:71")
     yield lab
     lab.down()
 

@@ -12,11 +12,11 @@ from tests.live.conftest import Lab, private_folder, until
 def test_two_labs_run_side_by_side_and_down_takes_one_away(
     lab: Lab, images: None, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    second = Lab("echolab-second", private_folder(tmp_path_factory, "second"), "203.0.113", "2001:db8:71")
+    second = Lab("echolab-second", private_folder(tmp_path_factory, "second"), "198.18.71", "2001:db8:71")
     try:
         second.up()
         session = until(lambda: second.ended()[:1], "the second lab's demo session")[0]
-        assert session["server"]["address"] == "203.0.113.10"
+        assert session["server"]["address"] == "198.18.71.10"
         before = len(lab.ended())
         second.client("only here\nquit\n")
         until(lambda: len(second.ended()) >= 2, "the second lab's second session")

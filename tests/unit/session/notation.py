@@ -2,12 +2,13 @@
 
     [+MS] > FLAGS SEQ [ack N] [win N] [<options>] [modifiers] ["payload"]
 
-``>`` is from the client, ``<`` from the server. FLAGS are the letters S F R P U E W and ``.`` for ACK; ``-`` for none. SEQ and ack are
-offsets from the sender's and the peer's ISN. ``+MS`` is the time since the line before, 1 ms if left out. Options: ``mss 1460``, ``ws 7``,
-``sackok``, ``sack L-R``, ``ts V E``. Modifiers: ``bad`` (wrong checksum), ``partial`` (checksum left to the card), ``cut N`` (only N octets
-captured), ``xN`` (N octets of payload), ``isn N`` (another ISN from this line on).
-Other lines: ``arp who-has``, ``arp is-at``, ``ndp solicit``, ``ndp advert``, ``icmp TYPE CODE`` (a router or the server about the client's
-last segment). A ``#`` begins a comment.
+``>`` is from the client, ``<`` from the server. FLAGS are the letters S F R P U E W and ``.`` for ACK; ``-`` for none.
+SEQ and ack are offsets from the sender's and the peer's ISN. ``+MS`` is the time since the line before, 1 ms if left
+out. Options: ``mss 1460``, ``ws 7``, ``sackok``, ``sack L-R``, ``ts V E``, ``raw HEX``. Modifiers: ``bad`` (wrong
+checksum), ``partial`` (checksum left to the card), ``cut N`` (only N octets captured), ``xN`` (N octets of payload),
+``isn N`` (another ISN from this line on).
+Other lines: ``arp who-has``, ``arp is-at``, ``ndp solicit``, ``ndp advert``, ``icmp TYPE CODE`` (a router's error about
+the client's last segment). A ``#`` begins a comment.
 """
 
 from __future__ import annotations
@@ -46,11 +47,15 @@ def slow_checksum(octets: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def ip_packet(source: bytes, destination: bytes, protocol: int, body: bytes, ident: int = 1, fragment: int = 0x4000) -> bytes:
+def ip_packet(
+    source: bytes, destination: bytes, protocol: int, body: bytes, ident: int = 1, fragment: int = 0x4000
+) -> bytes:
     """An IPv4 or IPv6 packet around a body."""
     if len(source) == 16:
         return struct.pack("!IHBB", 6 << 28, len(body), protocol, 64) + source + destination + body
-    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), ident, fragment, 64, protocol, 0, source, destination)
+    header = struct.pack(
+        "!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), ident, fragment, 64, protocol, 0, source, destination
+    )
     return header[:10] + struct.pack("!H", slow_checksum(header)) + header[12:] + body
 
 

@@ -16,7 +16,14 @@ from lab.wire.frame import Frame
 from tests.unit.session.notation import MS, START_NS, WHOLE, Wire, play
 
 SMALL = Limits(
-    max_sessions=8, max_ended=4, max_holes=4, max_frames_per_finding=3, max_pairs=4, max_neighbours=2, max_datagrams=3, max_fragments=4
+    max_sessions=8,
+    max_ended=4,
+    max_holes=4,
+    max_frames_per_finding=3,
+    max_pairs=4,
+    max_neighbours=2,
+    max_datagrams=3,
+    max_fragments=4,
 )
 TRACES = {
     4: "arp who-has\n arp is-at\n" + WHOLE + "icmp 3 3",
@@ -114,8 +121,15 @@ def test_many_random_segments_on_few_ports_stay_within_bounds() -> None:
         flags = "".join(letter for letter in "FSRP." if chance.random() < (0.8 if letter == "." else 0.15)) or "-"
         window = chance.choice((0, 1, 8192))
         option = chance.choice(("", "<ws 7>", "<sack 1001-1007>", "<raw 0300>", "<mss 1460, ws 20>"))
-        arrow, seq, ack, length = chance.choice("<>"), chance.randrange(-2, 40), chance.randrange(-2, 40), chance.randrange(4)
-        line = f"+{chance.choice((0, 1, 40, 400, 90_000))} {arrow} {flags} {seq} ack {ack} win {window} {option} x{length}"
+        arrow, seq, ack, length = (
+            chance.choice("<>"),
+            chance.randrange(-2, 40),
+            chance.randrange(-2, 40),
+            chance.randrange(4),
+        )
+        line = (
+            f"+{chance.choice((0, 1, 40, 400, 90_000))} {arrow} {flags} {seq} ack {ack} win {window} {option} x{length}"
+        )
         frame = wire.frame(line)
         assert frame is not None
         events += tracker.feed(frame)

@@ -100,7 +100,9 @@ def test_an_ack_from_before_its_own_fin_is_no_keep_alive() -> None:
 
 
 def test_the_linux_form_of_a_zero_window_probe() -> None:
-    trace = HANDSHAKE + "> P. 1 ack 1 x6\n < . 1 ack 7 win 0\n +200 > . 6 ack 1\n < . 1 ack 7 win 0\n < . 1 ack 7 win 500"
+    trace = HANDSHAKE + (
+        "> P. 1 ack 1 x6\n < . 1 ack 7 win 0\n +200 > . 6 ack 1\n < . 1 ack 7 win 0\n < . 1 ack 7 win 500"
+    )
     played = play(trace)
     assert played.notes[4].trouble == ("zero-window",)
     assert played.notes[5].trouble == ("zero-window-probe",)
@@ -237,6 +239,6 @@ def test_a_frame_cut_inside_its_tcp_header_is_still_put_to_its_session() -> None
 
 
 def test_the_capital_letters_of_the_protocol() -> None:
-    assert echo_of("straße\n".encode()) == "STRASSE\n".encode()
+    assert echo_of("straße\n".encode()) == b"STRASSE\n"
     assert echo_of(b"\xffabc\n") == b"\xffABC\n"
     assert echo_of(b"") is None

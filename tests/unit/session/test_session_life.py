@@ -49,7 +49,7 @@ LINES = [line for line in WHOLE.splitlines() if line.strip()]
 
 @pytest.mark.parametrize("left_out", range(len(LINES)))
 def test_no_session_with_a_frame_missing_is_certified(left_out: int) -> None:
-    # Four pure ACKs say nothing that later frames don't say as well: without them no sequence number is missing or unproven.
+    # Four pure ACKs say nothing that later frames don't say as well: without them nothing is missing or unproven.
     harmless = {2, 4, 6, 8}
     played = play("\n".join(LINES[:left_out] + LINES[left_out + 1 :])).wait(60).stop()
     complete = all(session.certificate.complete for session in played.sessions)
@@ -190,7 +190,9 @@ def test_a_close_in_three_packets() -> None:
 
 
 def test_data_after_half_close_is_still_delivered() -> None:
-    trace = HANDSHAKE + '> F. 1 ack 1\n < . 1 ack 2\n < P. 1 ack 2 "later\\n"\n > . 2 ack 7\n < F. 7 ack 2\n > . 2 ack 8'
+    trace = HANDSHAKE + (
+        '> F. 1 ack 1\n < . 1 ack 2\n < P. 1 ack 2 "later\\n"\n > . 2 ack 7\n < F. 7 ack 2\n > . 2 ack 8'
+    )
     played = play(trace).wait(60)
     assert played.session.verdict == "complete"
     assert played.session.server_side.octets_new == 6
@@ -387,3 +389,42 @@ def test_the_summary_is_json_and_complete() -> None:
     assert summary["from_client"]["window_shift"] == 7  # type: ignore[index]
     assert summary["from_client"]["syn_options"]["mss_bytes"] == 1460  # type: ignore[index]
     assert summary["frames"] == 12
+
+
+def test_a_lost_syn_ack_takes_the_client_back_to_syn_sent() -> None:
+    # Seen at the server: its SYN-ACK goes out and gets lost on the way, so the client repeats its SYN.
+    played = play("> S 0\n < S. 0 ack 1\n +1000 > S 0\n < S. 0 ack 1\n > . 1 ack 1\n" + TALK + CLOSE).wait(60)
+    assert [n.client_state for n in played.notes[:5]] == [
+        "SYN-SENT", "ESTABLISHED", "SYN-SENT", "ESTABLISHED", "ESTABLISHED",
+    ]  # fmt: skip
+    assert played.rules == {"retransmission"}
+    assert played.session.certificate.complete
+
+
+def test_a_duplicate_of_the_syn_inside_the_session_moves_nobody() -> None:
+    played = play(HANDSHAKE + TALK + "> S 0\n" + CLOSE).wait(60)
+    assert played.session.verdict == "complete"
+    assert played.rules == {"retransmission"}
+
+
+def test_a_syn_that_passes_after_its_answer_is_out_of_order() -> None:
+    played = play("< S. 0 ack 1\n > S 0\n > . 1 ack 1\n" + TALK + CLOSE).wait(60)
+    assert played.session.certificate.complete
+    assert played.session.client_side.retransmissions == 0
+    assert played.notes[1].trouble == ("out-of-order",)
+    assert played.session.summary()["states"] == {"client": "CLOSED", "server": "TIME-WAIT"}
+
+
+def test_data_under_way_when_the_reset_passes_is_no_breach_of_the_state_table() -> None:
+    played = play(HANDSHAKE + '> R. 1 ack 1\n < P. 1 ack 1 "hello"\n > R 1').wait(60)
+    assert "state" not in played.rules
+    assert played.session.verdict == "reset"
+    assert played.notes[-1].comment == "RST from the client: one more, the connection is reset already."
+
+
+def test_frames_in_disorder_leave_one_entry_in_the_queue() -> None:
+    played = play(HANDSHAKE)
+    for number in range(100):
+        played.wire.time_ns -= 2 * MS
+        played.feed(f"> P. {1 + number} ack 1 x1")
+    assert len(played.tracker._schedule) == 1

@@ -10,11 +10,11 @@ from lab.session.states import TABLE, Happening, State, _cells, document, step
 
 # Rows as in docs/states.md. "." stays; "!" stays with a finding; "NAME" moves; "NAME!" moves with a finding.
 COLUMNS = [
-    "CLOSED", "LISTEN", "SYN_SENT", "SYN_RECEIVED", "ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2", "CLOSE_WAIT", "CLOSING", "LAST_ACK",
-    "TIME_WAIT",
+    "CLOSED", "LISTEN", "SYN_SENT", "SYN_RECEIVED", "ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2",
+    "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT",
 ]  # fmt: skip
 EXPECTED = {
-    "SENT_SYN": "SYN_SENT SYN_SENT . . ! ! ! ! ! ! !",
+    "SENT_SYN": "SYN_SENT SYN_SENT . . SYN_SENT ! ! ! ! ! !",
     "RECEIVED_SYN": ". . SYN_RECEIVED . . . . ! ! ! .",
     "SENT_SYN_ACK": "SYN_RECEIVED! SYN_RECEIVED SYN_RECEIVED! . . . . . . . !",
     "RECEIVED_SYN_ACK": ". . ESTABLISHED . . . . . . . .",
@@ -52,7 +52,7 @@ def test_a_row_with_a_missing_or_unknown_column_is_not_accepted() -> None:
     everything: dict[str, None] = {happening.name.lower(): None for happening in Happening}
     _cells(State.CLOSED, **everything)
     with pytest.raises(KeyError):
-        _cells(State.CLOSED, **{name: None for name in list(everything)[1:]})
+        _cells(State.CLOSED, **dict.fromkeys(list(everything)[1:]))
     with pytest.raises(KeyError):
         _cells(State.CLOSED, **everything, dreamed=None)
 

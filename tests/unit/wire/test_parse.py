@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ from lab.wire.tcp import parse_options
 ETHER = Ether(src="02:00:00:00:00:14", dst="02:00:00:00:00:0a")
 IP4 = IP(src="192.0.2.20", dst="192.0.2.10", id=77, flags="DF")
 IP6 = IPv6(src="2001:db8:7::20", dst="2001:db8:7::10")
-PORTS = {"sport": 40312, "dport": 7}
+PORTS: dict[str, Any] = {"sport": 40312, "dport": 7}
 
 
 def frame_of(packet: ScapyPacket | bytes, keep: int | None = None) -> Frame:
@@ -58,7 +60,15 @@ def segment_of(packet: ScapyPacket | bytes, keep: int | None = None) -> Segment:
     st.binary(max_size=1500),
     st.lists(
         st.sampled_from(
-            [("NOP", None), ("MSS", 1460), ("WScale", 7), ("SAckOK", b""), ("Timestamp", (1, 2)), ("SAck", (5, 9)), (253, b"abc")]
+            [
+                ("NOP", None),
+                ("MSS", 1460),
+                ("WScale", 7),
+                ("SAckOK", b""),
+                ("Timestamp", (1, 2)),
+                ("SAck", (5, 9)),
+                (253, b"abc"),
+            ]
         ),
         max_size=3,
         unique=True,
@@ -72,7 +82,12 @@ def test_a_segment_reads_as_scapy_reads_it(
     theirs, ours = Ether(raw)[TCP], segment_of(raw.ljust(60, b"\0"))
     assert ours.source.port == theirs.sport
     assert ours.destination.port == theirs.dport
-    assert (ours.seq, ours.ack, int(ours.flags), ours.window) == (theirs.seq, theirs.ack, int(theirs.flags), theirs.window)
+    assert (ours.seq, ours.ack, int(ours.flags), ours.window) == (
+        theirs.seq,
+        theirs.ack,
+        int(theirs.flags),
+        theirs.window,
+    )
     assert ours.payload == data
     assert ours.payload_length == len(data)
     assert (ours.checksum_status, ours.ip_checksum_ok, ours.cut, ours.problem) == ("good", True, False, "")
@@ -152,7 +167,12 @@ def test_the_checksum_is_that_of_rfc_1071(octets: bytes) -> None:
 
 def test_a_segment_cut_by_snaplen_knows_its_length() -> None:
     segment = segment_of(ETHER / IP4 / TCP(**PORTS) / Raw(b"x" * 1000), keep=100)
-    assert (len(segment.payload), segment.payload_length, segment.cut, segment.checksum_status) == (46, 1000, True, "unknown")
+    assert (len(segment.payload), segment.payload_length, segment.cut, segment.checksum_status) == (
+        46,
+        1000,
+        True,
+        "unknown",
+    )
 
 
 def test_options_cut_by_snaplen_are_told() -> None:
@@ -329,7 +349,12 @@ def test_a_total_length_of_0_is_a_segment_still_to_be_split() -> None:
 
 
 SEEDS = [
-    bytes(ETHER / IP4 / TCP(**PORTS, options=[("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1, 0)), ("WScale", 7)]) / Raw(b"hello")),
+    bytes(
+        ETHER
+        / IP4
+        / TCP(**PORTS, options=[("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1, 0)), ("WScale", 7)])
+        / Raw(b"hello")
+    ),
     bytes(ETHER / IP6 / IPv6ExtHdrHopByHop() / TCP(**PORTS) / Raw(b"hello")),
     bytes(ETHER / IP6 / IPv6ExtHdrRouting(addresses=["2001:db8::1"]) / IPv6ExtHdrFragment(m=1) / TCP(**PORTS)),
     bytes(ETHER / ARP()),

@@ -1,0 +1,87 @@
+"""The static checks as tests: each tool runs over the whole repository, and its own words are the failure's message."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TOOLS = Path(sys.executable).parent
+_SHELLS = ("sh", "bash", "dash")
+
+
+def output_of(*argv: str) -> tuple[int, str]:
+    """Run a tool of the tests' environment in the repository; its exit status and all that it said."""
+    done = subprocess.run(
+        [str(TOOLS / argv[0]), *argv[1:]], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def shell_scripts(root: Path) -> list[Path]:
+    """Every file whose first line calls a shell, and every .sh, outside of folders that tools have made."""
+    found = []
+    for path in sorted(root.rglob("*")):
+        parts = path.relative_to(root).parts
+        made = any(part.startswith(".") and part != ".ci" for part in parts) or parts[0] == "captures"
+        if not made and path.is_file() and is_shell(path):
+            found.append(path)
+    return found
+
+
+def is_shell(path: Path) -> bool:
+    """Whether a file is a script for a shell that shellcheck knows."""
+    with path.open("rb") as file:
+        first = file.readline(80)
+    words = first.decode("ascii", "replace").removeprefix("#!").replace("/", " ").split()
+    return path.suffix == ".sh" or (first.startswith(b"#!") and bool(set(_SHELLS) & set(words)))
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("ruff", "check", "."),
+        ("ruff", "format", "--check", "--diff", "."),
+        ("mypy",),
+        ("lint-imports",),
+    ],
+    ids=lambda argv: " ".join(argv[:2]),
+)
+def test_the_tool_finds_nothing(argv: tuple[str, ...]) -> None:
+    status, said = output_of(*argv)
+    assert status == 0, f"{' '.join(argv)}:\n{said}"
+
+
+def test_shellcheck_finds_nothing_in_any_shell_script() -> None:
+    scripts = shell_scripts(ROOT)
+    assert ROOT / ".ci" / "run" in scripts
+    status, said = output_of("shellcheck", *(str(script.relative_to(ROOT)) for script in scripts))
+    assert status == 0, said
+
+
+def test_scripts_are_found_by_their_first_line_and_other_files_are_not(tmp_path: Path) -> None:
+    texts = {
+        "run": "#!/bin/sh\n",
+        "env": "#!/usr/bin/env bash\n",
+        "x.sh": "echo\n",
+        "py": "#!/usr/bin/python3\n",
+        "fish": "sh\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    assert [path.name for path in shell_scripts(tmp_path)] == ["env", "run", "x.sh"]
+
+
+def test_no_module_is_longer_than_one_idea() -> None:
+    lengths = {
+        path.relative_to(ROOT): len(path.read_text("utf-8").splitlines()) for path in (ROOT / "lab").rglob("*.py")
+    }
+    assert {path: lines for path, lines in lengths.items() if lines > 350} == {}
+
+
+def test_every_module_opens_by_saying_what_it_is_for() -> None:
+    modules = [path for path in (ROOT / "lab").rglob("*.py") if path.stat().st_size]
+    assert [path for path in modules if not path.read_text("utf-8").startswith('"""')] == []
