@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 
 USAGE = "usage: echo-client [--script FILE] [HOST [PORT]]"
 GOOD_BYE = b"Good bye"
@@ -48,7 +49,7 @@ def connect(host, port, timeout_s):
         fail(1, f"{host} port {port} refused the connection (tried {names}); start the server, or check the port")
     if any(isinstance(error, TimeoutError) for error in errors):  # the SYN was not answered at all
         fail(1, f"no answer from {host} port {port} within {timeout_s} s (tried {names}); check address and firewall")
-    fail(1, f"there is no way to {host} port {port} (tried {names}); check address and network")
+    return fail(1, f"there is no way to {host} port {port} (tried {names}); check address and network")
 
 
 # ---- The stream from the server ----
@@ -60,7 +61,8 @@ class Incoming:
     def __init__(self, connection, timeout_s):
         self.connection = connection
         self.timeout_s = timeout_s
-        self.octets = b""
+        self.octets = b""  # arrived, but not shown yet
+        self.tail = b""  # the last few octets that arrived
         self.ended = False
         self.said_good_bye = False
 
@@ -76,8 +78,8 @@ class Incoming:
             octets = b""  # P31: after its "Good bye" all is said, however the connection ends
         self.ended = not octets
         # P31: no message is echoed as "Good bye": echoes have no small letters.
-        self.last = (getattr(self, "last", b"") + octets)[-len(GOOD_BYE) - 3 :]
-        self.said_good_bye = self.said_good_bye or self.last.rstrip(b"\r\n").endswith(GOOD_BYE)
+        self.tail = (self.tail + octets)[-len(GOOD_BYE + b"\r\n") :]
+        self.said_good_bye = self.said_good_bye or self.tail.rstrip(b"\r\n").endswith(GOOD_BYE)
         return octets
 
     def line(self):
@@ -96,22 +98,30 @@ class Incoming:
 
 def converse(connection, incoming, lines):
     """Send one line, wait for its answer, show it; and so on. lines asks a person, or reads a script."""
-    for line in lines:
-        connection.sendall(line + b"\n")  # into the kernel's buffer; the kernel makes segments of it
-        show(incoming.line())
-        if incoming.said_good_bye or incoming.ended:
-            break
-    else:
-        connection.shutdown(socket.SHUT_WR)  # our FIN: no more lines. The server may still be sending
+    shown = b"\n"
+    try:
+        for line in lines:
+            connection.sendall(line + b"\n")  # into the kernel's buffer; the kernel makes segments of it
+            show(shown := incoming.line())
+            if incoming.said_good_bye or incoming.ended:
+                break
+        else:
+            connection.shutdown(socket.SHUT_WR)  # our FIN: no more lines. The server may still be sending
+    except ServerEndedError:
+        show(b"\n")  # leaves the line with the prompt
     while not incoming.ended:
-        show(incoming.line())
-    note("the server said Good bye" if incoming.said_good_bye else "the server closed the connection")
+        line = incoming.line()
+        show(line)
+        shown = line or shown
+    if not shown.endswith(b"\n"):
+        show(b"\n")
+    note(f"the server {'said Good bye and ' if incoming.said_good_bye else ''}closed the connection")
 
 
 def ask(connection):
     """Lines from a person, with a prompt and editing, until Ctrl-D."""
     with contextlib.suppress(ImportError):
-        import readline  # noqa: F401, PLC0415  (its import alone gives input() arrow keys, history, Ctrl-A ...)
+        import readline  # noqa: F401  (its import alone gives input() arrow keys, history, Ctrl-A ...)
     watch(connection)
     while True:
         try:
@@ -148,10 +158,10 @@ def watch(connection):
 
 def play(script):
     """The lines of a script, shown as if a person typed them. Lines that begin with # are not sent."""
-    for text in script:
-        if not text.startswith("#"):
-            show(f"> {text}\n".encode("utf-8", "surrogateescape"))
-            yield text.encode("utf-8", "surrogateescape")
+    for line in script:
+        if not line.startswith(b"#"):
+            show(b"> " + line + b"\n")
+            yield line
 
 
 def pass_through(connection, incoming):
@@ -172,6 +182,22 @@ def pass_through(connection, incoming):
         except TimeoutError:
             if input_ended.is_set():
                 raise
+
+
+def talk(connection, host, lines, timeout_s):
+    incoming = Incoming(connection, timeout_s)
+    interactive = lines is None and sys.stdin.isatty()
+    if interactive or lines:
+        address, port = connection.getpeername()[:2]
+        note(f"connected to {host} ({address}) port {port}")
+    if interactive:
+        note("type a line and press Enter; quit or Ctrl-D ends")
+        lines = ask(connection)
+    if lines:
+        converse(connection, incoming, lines)
+    else:
+        pass_through(connection, incoming)
+    connection.close()
 
 
 # ---- Screen, arguments, errors: as images/CONTRACT.md words them ----
@@ -219,12 +245,12 @@ def read_arguments(words):
 
 
 def read_script(path):
-    """The lines of a script without their line ends, be these LF or CR LF."""
+    """The lines of a script without their line ends, be these LF or CR LF, and without a byte order mark."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read().removesuffix("\n").split("\n")
+        octets = Path(path).read_bytes().removeprefix("\ufeff".encode())
     except OSError:
         fail(2, f'cannot read the script "{path}"; name a text file that this user may read')
+    return [line.removesuffix(b"\r") for line in octets.removesuffix(b"\n").split(b"\n")] if octets else []
 
 
 def number(name, text, least, most):
@@ -234,35 +260,22 @@ def number(name, text, least, most):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by default process 1 of a container would ignore it
     script, places = read_arguments(sys.argv[1:])
     host = places[0] if places else os.environ.get("ECHO_HOST") or "localhost"
     port = places[1] if len(places) > 1 else os.environ.get("ECHO_PORT") or "8080"
     port = number("the port", port, 1, 65535)
     timeout_s = number("ECHO_TIMEOUT_S", os.environ.get("ECHO_TIMEOUT_S") or "10", 1, 3600)
     lines = None if script is None else play(read_script(script))
-    connection = connect(host, port, timeout_s)
-    incoming = Incoming(connection, timeout_s)
-    interactive = lines is None and sys.stdin.isatty()
-    if interactive or lines:
-        note(f"connected to {host} ({connection.getpeername()[0]}) port {port}")
-    if interactive:
-        note("type a line and press Enter; quit or Ctrl-D ends")
-        lines = ask(connection)
     try:
-        converse(connection, incoming, lines) if lines else pass_through(connection, incoming)
-    except ServerEndedError:
-        show(b"\n")
-        while not incoming.ended:
-            show(incoming.receive())
-        note("the server closed the connection")
+        talk(connect(host, port, timeout_s), host, lines, timeout_s)
     except TimeoutError:
         fail(1, f"the server has not answered for {timeout_s} s; look at the server's log")
-    except (ConnectionResetError, BrokenPipeError):  # it sent a RST: what was under way is lost
+    except OSError:  # it sent a RST: what was under way is lost
         fail(1, "the server reset the connection, text may be lost; look at the server's log")
     except KeyboardInterrupt:  # Ctrl-C; leaving closes the socket, which sends our FIN
-        print()
+        note("")
         sys.exit(130)
-    connection.close()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ class Batch:
     """Frames as columns, one row a frame, in the order of their arrival.
 
     memory: the ring. start: where each frame begins in it. captured, length: octets there and octets on the wire.
-    time_ns: nanoseconds since the epoch. outgoing: sent by this host. blocks: how many blocks of the ring they fill.
+    time_ns: nanoseconds since the epoch. outgoing: sent by this host. span: the octets of the ring in which they lie.
+    blocks: how many blocks that is.
     """
 
     memory: npt.NDArray[np.uint8]
@@ -36,6 +37,7 @@ class Batch:
     length: Ints
     time_ns: Ints
     outgoing: npt.NDArray[np.bool_]
+    span: tuple[int, int]
     blocks: int
 
     def __len__(self) -> int:
@@ -81,7 +83,7 @@ def walk(words: npt.NDArray[np.uint32], first: int, count: int) -> Ints:
     return found
 
 
-def read_batch(memory: npt.NDArray[np.uint8], headers: list[Ints], blocks: int) -> Batch:
+def read_batch(memory: npt.NDArray[np.uint8], headers: list[Ints], span: tuple[int, int], blocks: int) -> Batch:
     """Read the frame headers (struct tpacket3_hdr and the sockaddr_ll behind it) at these offsets."""
     at = np.concatenate(headers) if headers else np.empty(0, np.int64)
     words = memory.view(np.uint32)
@@ -95,5 +97,6 @@ def read_batch(memory: npt.NDArray[np.uint8], headers: list[Ints], blocks: int) 
         words[word + 4].astype(np.int64),
         seconds * 1_000_000_000 + words[word + 2],
         memory[at + _PACKET_TYPE_AT] == _OUTGOING,
+        span,
         blocks,
     )

@@ -26,10 +26,17 @@ class _Memory:
         self.first: list[Recorded] = []
         self.last: deque[Recorded] = deque(maxlen=LAST_FRAMES)
         self.count = 0
+        self.skipped = False
+
+    def skip(self, frames: int) -> None:
+        """Frames that are not here to be remembered: what follows them can only be drawn as the end."""
+        self.count += frames
+        self.skipped = True
+        self.last.clear()
 
     def add(self, record: Recorded) -> None:
         self.count += 1
-        if len(self.first) < FIRST_FRAMES:
+        if len(self.first) < FIRST_FRAMES and not self.skipped:
             self.first.append(record)
         else:
             self.last.append(record)
@@ -66,6 +73,12 @@ class SessionLog:
                 memory.add(event)
         elif isinstance(event, Closed):
             self._ended(event.session, self._memories.pop(ordinal, None))
+
+    def passed_over(self, session: Session, frames: int) -> None:
+        """So many frames of a session were booked in a run: they are in the file, and not in the ladder."""
+        memory = self._memories.get(session.ordinal)
+        if memory is not None:
+            memory.skip(frames)
 
     def dropped(self, frames: int) -> None:
         """The kernel had no room for so many frames."""

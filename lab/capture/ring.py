@@ -171,19 +171,20 @@ class Ring(SuperSocket):
         self._next = (self._next + 1) % self.blocks
 
     def batch(self, most_blocks: int) -> Batch:
-        """The frames of the blocks that are ready now, at most so many blocks. Give it back with ``release``."""
+        """The frames of the blocks that are ready now, at most so many blocks, and none behind the ring's end.
+
+        Give it back with ``release``; until then its frames stay where they are.
+        """
         headers = []
-        number = self._next
-        for _ in range(min(most_blocks, self.blocks)):
+        first = number = self._next
+        while number < min(first + most_blocks, self.blocks):
             start = number * BLOCK_BYTES
-            status, count, first = _BLOCK_HEADER.unpack_from(self._memory, start)[2:]
+            status, count, offset = _BLOCK_HEADER.unpack_from(self._memory, start)[2:]
             if not status & STATUS_USER:
                 break
-            if count:
-                headers.append(walk(self._words, start + first, count))
-            number = (number + 1) % self.blocks
-        taken = (number - self._next) % self.blocks or (len(headers) and self.blocks)
-        return read_batch(self._octets, headers, taken)
+            headers.append(walk(self._words, start + offset, count))
+            number += 1
+        return read_batch(self._octets, headers, (first * BLOCK_BYTES, number * BLOCK_BYTES), number - first)
 
     def release(self, batch: Batch) -> None:
         """The batch's blocks go back to the kernel: its frames are gone."""

@@ -56,11 +56,23 @@ class Tracker:
         """The sessions that run, oldest first."""
         return list(self._open.values())
 
-    def feed(self, frame: Frame) -> list[Event]:
-        """Take one frame. Returns what follows from it, in the order in which it must be handled. Never raises."""
+    def session_between(self, source: Endpoint, destination: Endpoint) -> Session | None:
+        """The session of these two ends, in either direction, also one that has ended lately; None if none is known."""
+        return self._by_ends.get((source, destination))
+
+    def booked(self, session: Session, time_ns: int) -> None:
+        """A run of this session's segments, the last of them at this time, was booked past ``feed``."""
+        self._schedule.touch(session, time_ns)
+
+    def feed(self, frame: Frame, *, expire: bool = True) -> list[Event]:
+        """Take one frame. Returns what follows from it, in the order in which it must be handled. Never raises.
+
+        expire: whether sessions that are due by the frame's time are closed first. Without, frames of different
+        sessions may come in any order among each other; the next ``tick`` closes what is due.
+        """
         events: list[Event] = []
         time_ns = frame.time_ns
-        if self._schedule.is_due(time_ns):
+        if expire and self._schedule.is_due(time_ns):
             self._expire(time_ns, events)
         packet = parse(frame)
         if type(packet) is Segment:

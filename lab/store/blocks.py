@@ -243,6 +243,14 @@ def enhanced_packet(frame: Frame, comment: str = "", drops_before: int = 0) -> b
     return b"".join((head, data, padding, note, tail))
 
 
+def with_drops(packet_block: bytes, drops_before: int) -> bytes:
+    """A packet block as enhanced_packet makes it, with the count of frames lost before it added (epb_dropcount)."""
+    total = len(packet_block) + 12
+    option = struct.pack("<HHQ", 4, 8, drops_before)
+    head = packet_block[:4] + struct.pack("<I", total) + packet_block[8:-8]
+    return head + option + struct.pack("<HHI", 0, 0, total)
+
+
 def interface_statistics(statistics: FileStatistics, interface: int = 0) -> bytes:
     """The interface statistics block (§4.6), in the time unit of the interface: nanoseconds."""
 

@@ -19,6 +19,7 @@ import contextlib
 import errno
 import os
 import struct
+from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from lab.store.blocks import (
     FileStatistics,
     enhanced_packet,
     interface_statistics,
+    with_drops,
 )
 from lab.store.errors import StoreError, store_error
 from lab.store.files import DescriptorPool
@@ -51,6 +53,7 @@ class SessionFile:
         "_header",
         "_path_text",
         "_pending",
+        "_pending_frames",
         "_pool",
         "_trim",
         "frames_not_written",
@@ -67,7 +70,8 @@ class SessionFile:
         self._pool = pool
         self._created = False
         self._trim = False
-        self._pending: list[bytes] = []
+        self._pending: list[bytes] = []  # each one packet block or several
+        self._pending_frames = 0
         self.pending_bytes = 0
         self.length_bytes = 0
         self.frames_written = 0
@@ -114,8 +118,19 @@ class SessionFile:
             before = "1 frame" if gap == 1 else f"{gap} frames"
             comment = f"[{before} before this one could not be written.] {comment}"
             self._gap_in_pending, self._gap = gap, 0
-        octets = enhanced_packet(frame, comment, gap)
+        return self._wait(enhanced_packet(frame, comment, gap), 1)
+
+    def append_blocks(self, octets: bytes, frames: int) -> int:
+        """The same for packet blocks that are built already, one or more; returns their size in octets."""
+        if self._gap:
+            first = struct.unpack_from("<I", octets, 4)[0]
+            octets = with_drops(octets[:first], self._gap) + octets[first:]
+            self._gap_in_pending, self._gap = self._gap, 0
+        return self._wait(octets, frames)
+
+    def _wait(self, octets: bytes, frames: int) -> int:
         self._pending.append(octets)
+        self._pending_frames += frames
         size = len(octets)
         self.pending_bytes += size
         return size
@@ -179,10 +194,22 @@ class SessionFile:
             raise store_error("write the capture", self.path, cause) from cause
         self._created = True
         self.length_bytes += len(octets) - len(suffix)
-        self.frames_written += len(self._pending)
-        self._pending.clear()
-        self.pending_bytes = 0
+        self.frames_written += self._pending_frames
+        self._forget_pending()
         self._gap_in_pending = 0
+
+    def _forget_pending(self) -> None:
+        self._pending.clear()
+        self._pending_frames = self.pending_bytes = 0
+
+    def _block_sizes(self) -> Iterator[int]:
+        """The sizes of the packet blocks that wait, in order."""
+        for octets in self._pending:
+            at = 0
+            while at < len(octets):
+                (size,) = struct.unpack_from("<I", octets, at + 4)
+                yield size
+                at += size
 
     def _start_over(self) -> None:
         """The file is gone: what it held is lost, and the next write makes a new one."""
@@ -200,19 +227,18 @@ class SessionFile:
             self._created = True
             self.length_bytes += head_bytes
             written -= head_bytes
-            for octets in self._pending:
-                if len(octets) > written:
+            for size in self._block_sizes():
+                if size > written:
                     break
-                written -= len(octets)
-                self.length_bytes += len(octets)
+                written -= size
+                self.length_bytes += size
                 fitted += 1
-        lost = len(self._pending) - fitted
+        lost = self._pending_frames - fitted
         self.frames_written += fitted
         self.frames_not_written += lost
         self._gap = lost + (0 if fitted else self._gap_in_pending + self._gap)
         self._gap_in_pending = 0
-        self._pending.clear()
-        self.pending_bytes = 0
+        self._forget_pending()
         if handle is not None:
             with contextlib.suppress(OSError):
                 handle.truncate(self.length_bytes)

@@ -31,15 +31,16 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio: sprea
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """One row a frame. Rows whose ``plain`` is False have no meaning in the other columns.
+    """One row a frame. Rows whose ``keyed`` is False have no meaning in the other columns.
 
+    keyed: a TCP segment whose ends are known. plain: one with nothing unusual about it, see above.
     version: 4 or 6. source, destination: the address as a number (for IPv6 a 64-bit mix of it) times 2**16, plus the
         port.
     seq, ack: raw 32-bit numbers. flags: the low eight flag bits. window: as it stands in the header.
-    tcp_at: where the TCP header starts, counted from the start of the frame. payload_at: likewise the payload.
-        payload_bytes: its length.
+    payload_at: where the payload starts, counted from the start of the frame. payload_bytes: its length.
     """
 
+    keyed: Bools
     plain: Bools
     version: UInt8s
     source: npt.NDArray[np.uint64]
@@ -69,7 +70,8 @@ def columns(memory: UInt8s, start: Ints, captured: Ints, length: Ints) -> Column
     ethertype = words[6]
     four = (ethertype == 0x0800) & (words[7] >> 8 == 0x45) & (words[10] & 0x3FFF == 0) & (words[11] & 0xFF == 6)
     six = (ethertype == 0x86DD) & (words[7] >> 12 == 6) & (words[10] >> 8 == 6)
-    plain = (four | six) & (captured == length) & (safe == start) & (start & 1 == 0)
+    keyed = (four | six) & (safe == start) & (start & 1 == 0) & (captured >= np.where(six, 74, 54))
+    plain = keyed & (captured == length)
 
     tcp = np.where(six, 27, 17)  # in halfwords
     rows = np.arange(count)
@@ -98,6 +100,7 @@ def columns(memory: UInt8s, start: Ints, captured: Ints, length: Ints) -> Column
     sixteen = np.uint64(16)
     plain &= _checksums_good(memory, start, tcp_bytes, six, words, plain)
     return Columns(
+        keyed,
         plain,
         np.where(six, 6, 4).astype(np.uint8),
         (source_address << sixteen) + field(0).astype(np.uint64),

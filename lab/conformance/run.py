@@ -1,0 +1,118 @@
+"""Running cases: most side by side (they mostly wait), those that measure or press hard one after another.
+
+A case that this machine spoilt by being busy is tried again, up to three times; then it is an error, not a failure.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from lab.conformance import client_cases as of_clients
+from lab.conformance import server_life, server_load, server_text
+from lab.conformance.model import Busy, Case, Failed, Result, Target, Unable
+from lab.conformance.program import Program
+
+_TRIES = 3
+_SIDE_BY_SIDE = 16
+
+Progress = Callable[[Result], None]
+
+
+def server_cases() -> list[Case]:
+    """All cases for servers, in the order of the rules that they check."""
+    return _in_order([*server_text.CASES, *server_life.CASES, *server_load.CASES])
+
+
+def client_cases() -> list[Case]:
+    """All cases for clients."""
+    return list(of_clients.CASES)
+
+
+def run_server_cases(
+    host: str,
+    port: int,
+    *,
+    flush_ms: int = 200,
+    max_line_octets: int = 1_048_576,
+    connections: int = 1000,
+    patience_s: float = 5.0,
+    only: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> list[Result]:
+    """Run the cases against the server at host and port; returns a result for each, in the order of server_cases().
+
+    flush_ms, max_line_octets: what the server was started with. connections: how many at once. patience_s: how long an
+    answer may take. only: ids of cases, if not all. progress: called with each result as it comes. Raises ValueError for an
+    unknown id.
+    """
+    target = Target(host, port, flush_ms, max_line_octets, patience_s, connections)
+    return run(chosen(server_cases(), only), target, progress)
+
+
+def run_client_cases(
+    command: Sequence[str], *, patience_s: float = 5.0, only: Iterable[str] = (), progress: Progress | None = None
+) -> list[Result]:
+    """Run the cases with the client that this command starts (HOST and PORT are appended); returns a result for each.
+
+    patience_s, only, progress: as for run_server_cases().
+    """
+    return run(chosen(client_cases(), only), Program(tuple(command), patience_s), progress)
+
+
+def chosen(cases: list[Case], only: Iterable[str]) -> list[Case]:
+    """The cases with these ids, or all. Raises ValueError with a sentence for an id that doesn't exist."""
+    wanted = set(only)
+    unknown = sorted(wanted - {case.id for case in cases})
+    if unknown:
+        raise ValueError(f"there is no case {', '.join(unknown)}: --list shows them all")
+    return [case for case in cases if not wanted or case.id in wanted]
+
+
+def run(cases: list[Case], subject: Any, progress: Progress | None = None) -> list[Result]:
+    """Run the cases with what they test; returns their results in the order of the cases."""
+    results: dict[str, Result] = {}
+
+    def one(case: Case) -> None:
+        results[case.id] = run_case(case, subject)
+        if progress:
+            progress(results[case.id])
+
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        list(pool.map(one, [case for case in cases if not case.alone]))
+    for case in cases:
+        if case.alone:
+            one(case)
+    return [results[case.id] for case in cases]
+
+
+def run_case(case: Case, subject: Any) -> Result:
+    """Run one case; returns pass, fail or error. Only errors of the kit itself are raised."""
+    began = time.monotonic()
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            case.play(subject)
+        except Failed as failed:
+            return _result(case, "fail", began, failed.expected, failed.got, failed.sent)
+        except Busy as busy:
+            if tries_left:
+                continue
+            return _result(case, "error", began, got=str(busy))
+        except Unable as unable:
+            return _result(case, "error", began, got=str(unable))
+        except OSError as error:
+            return _result(case, "error", began, got=f"this machine could not do it: {error}")
+        break
+    return _result(case, "pass", began)
+
+
+def _result(case: Case, outcome: str, began: float, expected: str = "", got: str = "", sent: str = "") -> Result:
+    seconds = round(time.monotonic() - began, 3)
+    advice = case.advice if outcome == "fail" else ""
+    return Result(case.id, case.name, case.rule, outcome, sent, expected, got, advice, seconds)
+
+
+def _in_order(cases: list[Case]) -> list[Case]:
+    return sorted(cases, key=lambda case: int(case.rule.removeprefix("P")))

@@ -1,0 +1,124 @@
+"""Server cases on text: what a message is, its line end, its capital letters (rules P3 to P9)."""
+
+from __future__ import annotations
+
+from lab.conformance.capitals import MAY_DIFFER, answer_to, answers_to
+from lab.conformance.dialogue import case, probe, read, send
+from lab.conformance.model import Case, Failed, Target, shown
+from lab.conformance.peer import Peer
+
+_STREAM = (
+    "TCP is a stream: recv() returns whatever has arrived, half a line or ten lines. Collect octets, and cut at LF only."
+)
+_LINE_END = "Look at the octet before the LF: a CR there belongs to the line end, and the answer ends the same way."
+_OCTETS = "Read octets, not text lines, and cut at LF only; trim nothing, drop nothing."
+_UPPER = (
+    "Use Unicode's full default mapping in the root locale: str.upper() in Python, toUpperCase() in JavaScript, "
+    "toUpperCase(Locale.ROOT) in Java, u8_toupper() of libunistring in C, C++ and C#. toupper() and towupper() know too little."
+)
+_INVALID = "Decode strictly. If that fails anywhere, take the whole line as octets, change only a to z, and send it back."
+
+
+def _echo(id: str, name: str, rule: str, advice: str, octets: bytes, *, pieces: int = 0) -> Case:
+    """A case that sends whole lines and expects their answers."""
+    return case(id, name, rule, advice, send(octets, pieces=pieces), read(answers_to(octets)), probe())
+
+
+def _letters(id: str, name: str, text: str) -> Case:
+    return _echo(id, name, "P7", _UPPER, text.encode("utf-8") + b"\n")
+
+
+def _invalid(id: str, name: str, octets: bytes) -> Case:
+    return _echo(id, name, "P8", _INVALID, b"ab" + octets + b"\n")
+
+
+def _every_code_point(target: Target) -> None:
+    """All of Unicode in lines of 64 letters; a letter that may differ has a line of its own (rule P9)."""
+    letters = [chr(c) for c in range(0x110000) if c != 0x0A and not 0xD800 <= c <= 0xDFFF and c not in MAY_DIFFER]
+    lines = ["".join(letters[i : i + 64]) + "|" for i in range(0, len(letters), 64)]
+    questions = [line.encode("utf-8") for line in lines]
+    expected = [answer_to(question) for question in questions]
+    with Peer(target) as peer:
+        got = peer.ask_many(questions, within_s=4 * target.patience_s)
+        for question, right, came in zip(questions, expected, got, strict=True):
+            if right != came:
+                raise Failed(shown(right, 1000), shown(came, 1000), shown(question, 1000))
+        younger = [chr(small) for small in MAY_DIFFER]
+        got = peer.ask_many([letter.encode("utf-8") for letter in younger], within_s=target.patience_s)
+        for letter, came in zip(younger, got, strict=True):
+            allowed = {letter.encode("utf-8"), chr(MAY_DIFFER[ord(letter)]).encode("utf-8")}
+            if came not in allowed:
+                raise Failed(" or ".join(map(shown, sorted(allowed))), shown(came), shown(letter.encode("utf-8")))
+
+
+FRAMING = [
+    _echo("one-line", "A line is answered in capital letters", "P3", _STREAM, b"hello\n"),
+    _echo("byte-by-byte", "A line in segments of one octet is one message", "P3", _STREAM, b"hello, world\n", pieces=1),
+    _echo("split-in-two", "A line in two segments is one message", "P3", _STREAM, b"hello world\n", pieces=7),
+    _echo("joined", "Lines in one segment are answered one by one", "P3", _STREAM, b"one\ntwo\nthree\n"),
+    _echo("split-and-joined", "Segments that end inside lines", "P3", _STREAM, b"one\ntwo\nthree\nfour\n" * 5, pieces=9),
+    _echo("long-line", "A line of 200,000 octets is one message", "P3", _STREAM, b"long line " * 20_000 + b"\n"),
+    _echo("long-and-short", "Long and short lines take turns", "P3", _STREAM, (b"x" * 70_000 + b"\nshort\n") * 3),
+    _echo("pipelined", "1,000 lines sent without waiting are answered in order", "P6", _STREAM,
+          b"".join(b"line %d\n" % i for i in range(1000))),
+    _echo("empty-lf", "An empty line is answered with an empty line", "P6", _STREAM, b"\n"),
+    _echo("empty-crlf", "An empty line with CRLF is answered with CRLF", "P6", _LINE_END, b"\r\n"),
+    _echo("empty-lines", "Empty lines between others are all answered", "P6", _STREAM, b"\n\na\n\n\r\n\nb\n"),
+    _echo("crlf", "A line with CRLF is answered with CRLF", "P4", _LINE_END, b"hello\r\n"),
+    _echo("mixed-ends", "Each answer ends as its own line did", "P4", _LINE_END, b"a\r\nb\nc\r\nd\n\r\n\ne\r\n"),
+    _echo("crlf-cut", "CR and LF in different segments are one line end", "P4", _LINE_END, b"a\r\nb\r\n", pieces=2),
+    _echo("cr-cr-lf", "Of CR CR LF the first CR is part of the message", "P4", _LINE_END, b"a\r\r\nb\r\r\r\n"),
+    _echo("lone-cr", "A lone CR ends nothing", "P5", _OCTETS, b"a\rb\n\rc\n"),
+    _echo("lone-cr-cut", "A CR at the end of a segment ends nothing yet", "P5", _OCTETS, b"a\rb\rc\rd\n", pieces=2),
+    _echo("nul", "NUL is an ordinary octet", "P5", _OCTETS, b"a\x00b\x00\n\x00\n"),
+    _echo("bom", "A byte order mark comes back", "P5", _OCTETS, b"\xef\xbb\xbfhello\n\xef\xbb\xbf\n"),
+    _echo("spaces", "Spaces and tabs at both ends come back", "P5", _OCTETS, b"  a b\t \n \n\t\n"),
+    _echo("controls", "Every control character comes back", "P5", _OCTETS,
+          bytes(o for o in range(0x20) if o not in (0x0A,)) + b"x\x7f\n"),
+    _echo("other-line-ends", "VT, FF, NEL, U+2028 and U+2029 end no line", "P5", _OCTETS,
+          "a\x0bb\x0cc\x85d\u2028e\u2029f\n".encode()),
+]  # fmt: skip
+
+LETTERS = [
+    _letters("ascii", "All of ASCII", "".join(chr(c) for c in range(0x20, 0x7F))),
+    _letters("sharp-s", "straße becomes STRASSE", "straße ẞ"),
+    _letters("ligatures", "ﬁ becomes FI: one letter may become two or three", "ﬁ ﬂ ﬃ ﬆ ŉ ǰ ẖ"),
+    _letters("greek-three", "ΐ becomes three code points: six octets for two", "ΐ ΰ ᾳ ῷ ᾂ"),
+    _letters("greek-sigma", "σ and the final ς both become Σ", "κόσμος Σίσυφος ς"),
+    _letters("digraphs", "ǆ becomes the capital Ǆ, not the title case ǅ", "ǆ ǅ Ǆ ǉ ǌ ǳ"),
+    _letters("dotless-i", "i becomes I and ı becomes I, also on a Turkish machine", "istanbul ılık İ Iı"),
+    _letters("long-s", "ſ becomes S, ÿ becomes Ÿ, µ becomes Μ", "ſ ÿ µ ſt"),
+    _letters("combining", "A combining accent stays; nothing is normalised", "e\u0301 é o\u0308\u0323 i\u0307 \u0345"),
+    _letters("cyrillic-armenian", "Cyrillic, Armenian and Georgian have capitals", "привет ёж և բարեւ გამარჯობა"),
+    _letters("beyond-bmp", "Letters beyond U+FFFF: four octets", "𐐨𐑏 𞤢𞥃 𖹠"),
+    _letters("no-capitals", "What has no capital letter stays", "你好 こんにちは שלום سلام 123 🙂 €"),
+    _letters("unchanged-forms", "Circled and fullwidth letters and Roman numerals have capitals", "ⓐ ａ ⅷ ⅰ"),
+    _letters("grows-threefold", "An answer may be three times as long as its line", "ΐ" * 20_000),
+    _echo("letters-cut", "A character that is cut by segments is whole", "P7", _STREAM,
+          "straße κόσμος 𐐨 ﬁ\n".encode(), pieces=1),
+    Case("every-code-point", "Every code point of Unicode has the right capital letter", "P7", _UPPER, _every_code_point,
+         alone=True),
+]  # fmt: skip
+
+INVALID = [
+    _invalid("latin-1", "A Latin-1 é is no UTF-8: only a to z change", b"caf\xe9 au lait"),
+    _invalid("spoils-the-line", "One wrong octet makes octets of the whole line", "straße".encode() + b"\xff"),
+    _invalid("continuation", "A continuation octet without a start", b"\x80c\xbf"),
+    _invalid("cut-2-of-3", "A character without its last octet, at the end", b"c\xe2\x82"),
+    _invalid("cut-3-of-4", "A character without its last octet, inside", b"\xf0\x9f\x99c"),
+    _invalid("cut-1-of-2", "A start octet alone", b"\xc3"),
+    _invalid("overlong-2", "An overlong form of two octets", b"\xc0\x80c\xc1\xa1"),
+    _invalid("overlong-3", "An overlong form of three octets", b"\xe0\x80\x80c\xe0\x9f\xbf"),
+    _invalid("overlong-4", "An overlong form of four octets", b"\xf0\x80\x80\x80c\xf0\x8f\xbf\xbf"),
+    _invalid("surrogate", "A surrogate is no character", b"\xed\xa0\x80c\xed\xbf\xbf"),
+    _invalid("surrogate-pair", "A pair of surrogates (CESU-8) is no character either", b"\xed\xa0\xbd\xed\xb9\x82c"),
+    _invalid("over-10ffff", "A code point over U+10FFFF", b"\xf4\x90\x80\x80c"),
+    _invalid("never-octets", "The octets F5 to FF", b"\xf5\x80\x80\x80c\xfe\xff"),
+    _invalid("five-octets", "The old five-octet form", b"\xf8\x88\x80\x80\x80c"),
+    _echo("next-line-valid", "Each line stands for itself", "P8", _INVALID,
+          "é\n".encode() + b"\xe9\n" + "é ß\n".encode() + b"\xff\r\n" + "ü\r\n".encode()),
+    _echo("all-octets", "Every octet on a line of its own", "P8", _INVALID,
+          b"".join(b"a%c\n" % o for o in range(256) if o not in (0x0A, 0x0D))),
+]  # fmt: skip
+
+CASES = FRAMING + LETTERS + INVALID
