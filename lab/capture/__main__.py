@@ -6,8 +6,10 @@ nothing is read from the ring, and no file is written, before every privilege is
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
+import resource
 import signal
 import sys
 import time
@@ -32,6 +34,7 @@ from lab.store.recover import recover
 from lab.store.sessions import SessionStore
 
 OFFLOADS_DEADLINE_S = 10.0
+MOST_DESCRIPTORS = 2048
 LADDER_WIDTH = 62  # 'docker compose up' puts the service's name before every line: together 80 columns
 
 
@@ -139,7 +142,17 @@ def _store(wanted: settings.Settings, host: facts.Interface, ring: Ring, names: 
         names={address: [name] for address, name in names.items()},
         tell=lambda sentence: _say(f"tap: {sentence}"),
         key=wanted.key,
+        descriptor_limit=_descriptors(),
     )
+
+
+def _descriptors() -> int:
+    """How many capture files to keep open at once: what the system allows, and no more than is of use."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return max(16, min(soft - 64, MOST_DESCRIPTORS))
 
 
 def _first_address(host: facts.Interface) -> str:

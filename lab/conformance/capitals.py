@@ -1,8 +1,8 @@
-"""Capital letters as rules P7 to P9 want them, the same from every Python: the kit's own idea of a right answer.
+"""Capital letters as rules P9 to P11 want them, the same from every Python: the kit's own idea of a right answer.
 
 Python's str.upper() is the Unicode Default Case Conversion toUppercase (The Unicode Standard §3.13, R1) in the root locale, but
 its tables are as old as the Python. The kit expects Unicode 15; the letters that older Pythons lack are listed here, and those
-that came later may have a capital letter or not (rule P9). Nothing else can change: Unicode's stability policy fixes the case
+that came later may have a capital letter or not (rule P10). Nothing else can change: Unicode's stability policy fixes the case
 mappings of a character once it is encoded, except that a letter without a capital may be given one that is new.
 """
 
@@ -58,7 +58,7 @@ def _one(character: str) -> str:
 
 
 def answer_to(message: bytes) -> bytes:
-    """The right answer to a message (without line ends) that is neither quit nor too long: rules P7 and P8."""
+    """The right answer to a message (without line ends) that is neither quit nor too long: rules P9 and P11."""
     try:
         text = message.decode("utf-8")
     except UnicodeDecodeError:
@@ -67,7 +67,7 @@ def answer_to(message: bytes) -> bytes:
 
 
 def answers_to(octets: bytes) -> bytes:
-    """The right answers to whole lines, each with its own line end (rule P4). octets: ends with LF; no quit in it."""
+    """The right answers to whole lines, each with its own line end (rule P3). octets: ends with LF; no quit in it."""
     return b"\n".join(
         answer_to(line[:-1]) + b"\r" if line.endswith(b"\r") else answer_to(line) for line in octets.split(b"\n")
     )

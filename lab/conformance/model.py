@@ -17,7 +17,7 @@ SHOWN_OCTETS = 120
 class Target:
     """The server under test and what it has been told. flush_ms, max_line_octets: its ECHO_FLUSH_MS and ECHO_MAX_LINE.
 
-    patience_s: how long an answer may take before it counts as missing. connections: how many at once (rule P2).
+    patience_s: how long an answer may take before it counts as missing. connections: how many at once (rule P1).
     """
 
     host: str

@@ -56,11 +56,15 @@ class Peer:
     def __enter__(self) -> Peer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.socket.close()
         if isinstance(error, Failed) and self.longest_pause_s > PATIENCE_SHARE * self.target.flush_s:
             pause_ms = round(self.longest_pause_s * 1000)
-            raise Busy(f"this machine is too busy (it paused {pause_ms} ms inside a line): try when it is idle") from error
+            raise Busy(
+                f"this machine is too busy (it paused {pause_ms} ms inside a line): try when it is idle"
+            ) from error
 
     def send(self, octets: bytes, *, pieces: int = 0, pause_s: float = 0.002) -> None:
         """Send octets: at once, or in pieces of so many octets with a pause after each, so that each is a segment."""
@@ -99,7 +103,7 @@ class Peer:
         return came
 
     def send_while_reading(self, octets: bytes, expected: bytes, *, within_s: float = 30.0) -> None:
-        """Send much and read the answers meanwhile: else both sides could wait for each other (rules P18, P22)."""
+        """Send much and read the answers meanwhile: else both sides could wait for each other (rules P24, P30)."""
         with self._sending(octets):
             self.read(expected, within_s=within_s)
 
@@ -115,7 +119,9 @@ class Peer:
             rest = bytes(self.got[start:])
         answers = rest.split(b"\n")[: len(messages)]
         if lines < len(messages):
-            raise self._failed(f"{len(messages)} answers", f"{lines}, the last: {shown(rest[-60:])}{self._end_in_words()}")
+            raise self._failed(
+                f"{len(messages)} answers", f"{lines}, the last: {shown(rest[-60:])}{self._end_in_words()}"
+            )
         return answers
 
     @contextlib.contextmanager
@@ -139,7 +145,9 @@ class Peer:
     def quiet(self, seconds: float) -> None:
         """Nothing may come, neither octets nor the end, for so long. Raises Failed."""
         if self._unread or self._receive(time.monotonic() + seconds) or self.ended:
-            raise self._failed(f"nothing for {seconds * 1000:.0f} ms", shown(bytes(self._unread)) + self._end_in_words())
+            raise self._failed(
+                f"nothing for {seconds * 1000:.0f} ms", shown(bytes(self._unread)) + self._end_in_words()
+            )
 
     def half_close(self) -> None:
         """End this side: a FIN. Reading goes on."""

@@ -1,5 +1,121 @@
+"""A client under test, as a command: started with arguments, input and environment, watched until it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+from lab.conformance.model import Failed, Unable
+
+OUR_VARIABLES = ("ECHO_HOST", "ECHO_PORT", "ECHO_TIMEOUT_S", "ECHO_SCRIPT")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a program ended: its exit status and everything that it printed."""
+
+    status: int
+    out: bytes
+    err: bytes
+
+
 @dataclass(frozen=True)
 class Program:
+    """A client's command, to which arguments are appended. patience_s: how long it may take to end."""
+
     command: tuple[str, ...]
     patience_s: float = 5.0
+
+    def start(self, *args: str, stdin: int, stdout: int = subprocess.PIPE, env: Mapping[str, str] | None = None,
+              new_session: bool = False) -> subprocess.Popen[bytes]:  # fmt: skip
+        """Start it, with none of its variables but those in env. Raises Unable when it can't be started."""
+        clean = {name: value for name, value in os.environ.items() if name not in OUR_VARIABLES}
+        try:
+            return subprocess.Popen(
+                [*self.command, *args],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=subprocess.PIPE if stdout == subprocess.PIPE else stdout,
+                env={**clean, **(env or {})},
+                start_new_session=new_session,
+            )
+        except OSError as error:
+            raise Unable(f"cannot start {self.command[0]} ({error.strerror}): check the command after --client") from error
+
+    def run(
+        self,
+        *args: str,
+        input: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        keep_open: bool = False,
+        during: Callable[[subprocess.Popen[bytes]], None] | None = None,
+        within_s: float | None = None,
+    ) -> Done:
+        """Run it to its end. input: what comes through its standard input, which then ends unless keep_open is set.
+
+        during: called while it runs. Raises Failed when it doesn't end in time.
+        """
+        reading, writing = os.pipe()
+        limit_s = within_s or self.patience_s
+        try:
+            process = self.start(*args, stdin=reading, env=env)
+        except Unable:
+            os.close(writing)
+            raise
+        finally:
+            os.close(reading)
+        feeder = threading.Thread(target=_feed, args=(writing, input, keep_open), daemon=True)
+        feeder.start()
+        try:
+            if during:
+                during(process)
+            out, err = process.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired as expired:
+            process.kill()
+            out, err = process.communicate()
+            said = (out[-60:] + b" " + err[-200:]).decode("utf-8", "replace").strip()
+            raise Failed(f"an end within {limit_s:.0f} s", f"it still ran; it had said {said!r}") from expired
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+            feeder.join(self.patience_s)
+            if keep_open:
+                os.close(writing)
+        return Done(process.returncode, out, err)
+
+
+def _feed(writing: int, octets: bytes, keep_open: bool) -> None:
+    with contextlib.suppress(OSError):  # the program has ended and reads no more
+        while octets:
+            octets = octets[os.write(writing, octets[:65536]) :]
+    if not keep_open:
+        os.close(writing)
+
+
+def send_signal(number: signal.Signals, when: threading.Event, patience_s: float) -> Callable[[subprocess.Popen[bytes]], None]:
+    """For run(during=...): send a signal as soon as something has happened."""
+
+    def during(process: subprocess.Popen[bytes]) -> None:
+        if not when.wait(patience_s):
+            raise Failed("a connection from the client", "none")
+        process.send_signal(number)
+
+    return during
+
+
+@contextlib.contextmanager
+def script_file(octets: bytes) -> Iterator[str]:
+    """A file with these octets for as long as the body runs; its path."""
+    with tempfile.TemporaryDirectory(prefix="echo-script-") as folder:
+        path = Path(folder) / "script.txt"
+        path.write_bytes(octets)
+        Path(folder).chmod(0o755)  # a client in a container is another user
+        yield str(path)

@@ -1,4 +1,4 @@
-"""Server cases on the life of a conversation: quit, the end of a side, silence, the line that is too long (P10 to P17)."""
+"""Server cases on the life of a conversation: quit, the end of a side, silence, the line that is too long (P13 to P23)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from lab.conformance.dialogue import case, converse, end, half_close, probe, qui
 from lab.conformance.model import Busy, Case, Failed, Target
 from lab.conformance.peer import Peer
 
-_QUIT = "Compare the message without its line end with the four letters, in any case, and with nothing else around them."
+_QUIT = (
+    "Compare the message without its line end with the four letters, in any case, and with nothing else around them."
+)
 _BYE = "Send exactly `Good bye` and the line end that quit came with; then nothing more."
 _CLOSE = (
     "After Good bye: shutdown(fd, SHUT_WR), read and throw away until the client's FIN or for 2 seconds, then close. "
     "Closing while octets are unread sends RST, and that can destroy the Good bye."
 )
-_FIN = "When recv() returns 0 the client has ended its side, but it still reads: answer what is unfinished, then send FIN."
-_SILENCE = "Start a timer of 200 ms (ECHO_FLUSH_MS) at every arrival that leaves a line unfinished; cancel it at the next."
+_FIN = (
+    "When recv() returns 0 the client has ended its side, but it still reads: answer what is unfinished, then send FIN."
+)
+_SILENCE = (
+    "Start a timer of 200 ms (ECHO_FLUSH_MS) at every arrival that leaves a line unfinished; cancel it at the next."
+)
 _LATE = "After an answer by silence forget that message. A line end that comes late is an empty line."
 _LONG = "Count the octets of the unfinished line as they arrive; over the limit send the ERROR line, then close as for quit."
 
@@ -77,7 +83,9 @@ def _gives_up(target: Target) -> None:
                 peer.not_reset(0.25)
             except Failed:
                 return
-        raise Failed("a close about 2 seconds after Good bye", f"still open after {time.monotonic() - since:.0f} s", "quit\\n")
+        raise Failed(
+            "a close about 2 seconds after Good bye", f"still open after {time.monotonic() - since:.0f} s", "quit\\n"
+        )
 
 
 def _how_long_silence_is(target: Target) -> None:
@@ -133,7 +141,9 @@ def _at_the_limit(line_end: bytes) -> Case:
             peer.send_while_reading(message + line_end + b"0\n", answers_to(message + line_end + b"0\n"))
 
     advice = "The limit counts the octets of the message without its line end: LF, or CR LF."
-    return Case(f"at-limit-{name.lower()}", f"A line of exactly the limit, with {name}, is answered", "P17", advice, play)
+    return Case(
+        f"at-limit-{name.lower()}", f"A line of exactly the limit, with {name}, is answered", "P22", advice, play
+    )
 
 
 def _over_the_limit(target: Target) -> None:
@@ -171,69 +181,69 @@ def _over_harms_nobody(target: Target) -> None:
 
 
 QUIT = [
-    case("quit-lf", "quit is answered Good bye, then FIN", "P11", _BYE, send(b"quit\n"), read(b"Good bye\n"), end()),
-    case("quit-crlf", "quit with CRLF is answered with CRLF", "P11", _BYE, send(b"quit\r\n"), read(b"Good bye\r\n"), end()),
-    Case("quit-any-case", "quit in any letter case", "P10", _QUIT, _every_case_of_quit),
-    case("quit-cut", "quit in segments of one octet", "P10", _QUIT, send(b"quit\n", pieces=1), read(b"Good bye\n"), end()),
-    case("not-quit", "Words that only look like quit are answered", "P10", _QUIT,
+    case("quit-lf", "quit is answered Good bye, then FIN", "P13", _BYE, send(b"quit\n"), read(b"Good bye\n"), end()),
+    case("quit-crlf", "quit with CRLF is answered with CRLF", "P13", _BYE, send(b"quit\r\n"), read(b"Good bye\r\n"), end()),
+    Case("quit-any-case", "quit in any letter case", "P13", _QUIT, _every_case_of_quit),
+    case("quit-cut", "quit in segments of one octet", "P5", _QUIT, send(b"quit\n", pieces=1), read(b"Good bye\n"), end()),
+    case("not-quit", "Words that only look like quit are answered", "P14", _QUIT,
          send(b"".join(NOT_QUIT)), read(answers_to(b"".join(NOT_QUIT))), probe()),
-    case("quit-after-lines", "Lines before quit are answered first", "P11", _BYE,
+    case("quit-after-lines", "Lines before quit are answered first", "P15", _BYE,
          send(b"a\nb\nquit\n"), read(b"A\nB\nGood bye\n"), end()),
-    case("lines-after-quit", "Lines after quit are not answered", "P11", _BYE,
+    case("lines-after-quit", "Lines after quit are not answered", "P15", _BYE,
          send(b"quit\na\nb\nquit\n"), read(b"Good bye\n"), end()),
-    Case("quit-in-batch", "Good bye is not lost when 400 KB follow quit, and FIN comes, not RST", "P12", _CLOSE,
+    Case("quit-in-batch", "Good bye is not lost when 400 KB follow quit, and FIN comes, not RST", "P16", _CLOSE,
          _quit_in_batch),
-    Case("talks-on", "A client that talks on after Good bye gets no RST", "P12", _CLOSE, _talks_on_after_goodbye),
-    Case("gives-up", "A client that never closes is given up after about 2 seconds", "P12", _CLOSE, _gives_up),
-    Case("quit-harms-nobody", "After quit the server serves the others and new ones", "P2",
+    Case("talks-on", "A client that talks on after Good bye gets no RST", "P16", _CLOSE, _talks_on_after_goodbye),
+    Case("gives-up", "A client that never closes is given up after about 2 seconds", "P16", _CLOSE, _gives_up),
+    Case("quit-harms-nobody", "After quit the server serves the others and new ones", "P17",
          "quit ends one connection: close that socket, and only that.", _quit_harms_nobody),
 ]  # fmt: skip
 
 ENDS = [
-    case("fin-only", "A client that ends at once gets FIN and no octet", "P13", _FIN, half_close(), end()),
-    case("fin-after-lines", "FIN after whole lines: all are answered first", "P13", _FIN,
+    case("fin-only", "A client that ends at once gets FIN and no octet", "P18", _FIN, half_close(), end()),
+    case("fin-after-lines", "FIN after whole lines: all are answered first", "P18", _FIN,
          send(b"a\nb\n"), half_close(), read(b"A\nB\n"), end()),
-    case("fin-unfinished", "An unfinished line at FIN is answered without a line end", "P13", _FIN,
+    case("fin-unfinished", "An unfinished line at FIN is answered without a line end", "P18", _FIN,
          send(b"a\nhello"), half_close(), read(b"A\nHELLO"), end()),
-    case("fin-unfinished-cr", "A CR at the end of an unfinished line is part of it", "P13", _FIN,
+    case("fin-unfinished-cr", "A CR at the end of an unfinished line is part of it", "P18", _FIN,
          send(b"hello\r"), half_close(), read(b"HELLO\r"), end()),
-    case("fin-quit", "An unfinished quit at FIN is quit", "P13", _FIN,
+    case("fin-quit", "An unfinished quit at FIN is quit", "P21", _FIN,
          send(b"quit"), half_close(), read(b"Good bye"), end()),
-    case("fin-cut-letter", "An unfinished character at FIN comes back as it is", "P13", _FIN,
+    case("fin-cut-letter", "An unfinished character at FIN comes back as it is", "P18", _FIN,
          send(b"a\xe2\x82"), half_close(), read(b"A\xe2\x82"), end()),
-    case("fin-batch", "FIN right behind 5,000 lines: every answer comes", "P13", _FIN,
+    case("fin-batch", "FIN right behind 5,000 lines: every answer comes", "P18", _FIN,
          send(b"line\n" * 5000 + b"last"), half_close(), read(b"LINE\n" * 5000 + b"LAST"), end()),
 ]  # fmt: skip
 
 SILENCE = [
-    case("silence", "Text without a line end is answered after 200 ms of silence", "P14", _SILENCE,
+    case("silence", "Text without a line end is answered after 200 ms of silence", "P19", _SILENCE,
          send(b"hello"), read(b"HELLO"), probe()),
-    case("silence-after-line", "A line, and an unfinished one behind it", "P14", _SILENCE,
+    case("silence-after-line", "A line, and an unfinished one behind it", "P19", _SILENCE,
          send(b"a\nb"), read(b"A\nB"), probe()),
-    case("silence-new-message", "After such an answer a new message begins", "P14", _SILENCE,
+    case("silence-new-message", "After such an answer a new message begins", "P20", _SILENCE,
          send(b"qu"), read(b"QU"), send(b"it\n"), read(b"IT\n"), probe()),
-    case("silence-twice", "Two such messages are answered each by itself", "P14", _SILENCE,
+    case("silence-twice", "Two such messages are answered each by itself", "P20", _SILENCE,
          send(b"one"), read(b"ONE"), send(b"two"), read(b"TWO"), probe()),
-    case("silence-quit", "quit without a line end is quit", "P14", _SILENCE,
+    case("silence-quit", "quit without a line end is quit", "P21", _SILENCE,
          send(b"quit"), read(b"Good bye"), end()),
     case("silence-cr", "A CR without LF is part of the message, also at silence", "P14", _SILENCE,
          send(b"quit\r"), read(b"QUIT\r"), probe()),
-    case("silence-nothing", "Silence after a whole line is just silence", "P14", _SILENCE,
+    case("silence-nothing", "Silence after a whole line is just silence", "P19", _SILENCE,
          send(b"a\n"), read(b"A\n"), quiet(0.5), probe()),
-    case("silent-at-first", "The server says nothing until it is spoken to", "P1",
+    case("silent-at-first", "The server says nothing until it is spoken to", "P2",
          "Send no greeting and no prompt.", quiet(0.5), probe()),
-    case("late-lf", "A line end that comes late is answered alone", "P15", _LATE,
+    case("late-lf", "A line end that comes late is answered alone", "P20", _LATE,
          send(b"hi"), read(b"HI"), send(b"\n"), read(b"\n"), probe()),
-    case("late-crlf", "A CRLF that comes late is answered alone", "P15", _LATE,
+    case("late-crlf", "A CRLF that comes late is answered alone", "P20", _LATE,
          send(b"hi"), read(b"HI"), send(b"\r\n"), read(b"\r\n"), probe()),
-    case("silence-cuts-letter", "A character cut by silence comes back as two parts", "P16", _LATE,
+    case("silence-cuts-letter", "A character cut by silence comes back as two parts", "P20", _LATE,
          send(b"h\xc3"), read(b"H\xc3"), send(b"\xa9i\n"), read(b"\xa9I\n"), probe()),
 ]  # fmt: skip
 
 TIMING = [
-    Case("silence-200-ms", "Silence is 200 ms long: not less, not more than twice", "P14", _SILENCE, _how_long_silence_is,
+    Case("silence-200-ms", "Silence is 200 ms long: not less, not more than twice", "P19", _SILENCE, _how_long_silence_is,
          alone=True),
-    Case("slow-typing", "An octet now and then is not silence", "P14", _SILENCE, _slow_typing, alone=True),
+    Case("slow-typing", "An octet now and then is not silence", "P19", _SILENCE, _slow_typing, alone=True),
     Case("at-once", "A whole line is answered at once", "P6",
          "Answer when the LF has arrived, write the answer in one piece, and set TCP_NODELAY.", _at_once, alone=True),
 ]  # fmt: skip
@@ -241,11 +251,11 @@ TIMING = [
 LONG = [
     _at_the_limit(b"\n"),
     _at_the_limit(b"\r\n"),
-    Case("over-limit", "One octet more gets the ERROR line, then FIN", "P17", _LONG, _over_the_limit),
-    Case("over-limit-unended", "Too long without a line end: refused as soon as it is known", "P17", _LONG,
+    Case("over-limit", "One octet more gets the ERROR line, then FIN", "P23", _LONG, _over_the_limit),
+    Case("over-limit-unended", "Too long without a line end: refused as soon as it is known", "P23", _LONG,
          _over_without_line_end),
-    Case("far-over-limit", "The ERROR line is not lost when the client sends on", "P12", _CLOSE, _far_over),
-    Case("over-limit-harms-nobody", "Others are served on after somebody's line was too long", "P2", _LONG,
+    Case("far-over-limit", "The ERROR line is not lost when the client sends on", "P16", _CLOSE, _far_over),
+    Case("over-limit-harms-nobody", "Others are served on after somebody's line was too long", "P1", _LONG,
          _over_harms_nobody),
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Server cases with many clients, rude clients and clients that do not read (rules P2, P18, P19)."""
+"""Server cases with many clients, rude clients and clients that do not read (rules P1, P24, P25)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from lab.conformance.dialogue import converse, probe, read, send
 from lab.conformance.model import Case, Failed, Target, Unable
 from lab.conformance.peer import Peer, words_of
 
-_MANY = (
-    "Serve all connections at once: an event loop (epoll, asyncio, Node) or a thread for each, and listen() with a large backlog."
-)
+_MANY = "Serve all connections at once: an event loop (epoll, asyncio, Node) or a thread for each, and listen() with a large backlog."
 _SLOW = (
     "When send() would block, remember the answers of this client and stop reading from it until they are gone; "
     "serve the others meanwhile. While you do not read, the 200 ms of silence must not run."
@@ -21,7 +19,9 @@ _RUDE = "An error of one socket ends that connection: catch it, close the socket
 
 _RAMP = 50  # so many connections are begun at once: some servers accept only one per turn of their loop
 _LINE = b"backpressure: " + b"x" * 985 + b"\n"
-_KERNEL_OCTETS = 48 << 20  # what the buffers of two kernels take at most, generously; more must be in the server's memory
+_KERNEL_OCTETS = (
+    48 << 20
+)  # what the buffers of two kernels take at most, generously; more must be in the server's memory
 
 
 def raise_descriptor_limit(wanted: int) -> None:
@@ -95,7 +95,9 @@ class _Deaf:
                 except BlockingIOError:
                     continue
                 except OSError as error:
-                    raise Failed("a server that waits for its client", words_of(error), f"{self.sent_octets} octets") from error
+                    raise Failed(
+                        "a server that waits for its client", words_of(error), f"{self.sent_octets} octets"
+                    ) from error
         return False
 
     def drain(self) -> None:
@@ -123,10 +125,14 @@ class _Deaf:
                 got.update(octets)
                 got_octets += len(octets)
         except OSError as error:
-            raise Failed(f"{total} octets", f"{got_octets} octets, then {words_of(error)}", f"{total} octets") from error
+            raise Failed(
+                f"{total} octets", f"{got_octets} octets, then {words_of(error)}", f"{total} octets"
+            ) from error
         if got_octets != total or got.hexdigest() != right:
             what = "the same number of octets, but other ones" if got_octets == total else f"{got_octets} octets"
-            raise Failed(f"{total} octets: all lines in capital letters", what, f"{total} octets in lines of {len(_LINE)}")
+            raise Failed(
+                f"{total} octets: all lines in capital letters", what, f"{total} octets in lines of {len(_LINE)}"
+            )
 
 
 def _backpressure(target: Target) -> None:
@@ -135,7 +141,9 @@ def _backpressure(target: Target) -> None:
     with deaf.peer:
         if not deaf.fill(_KERNEL_OCTETS, still_s=max(0.6, 3 * target.flush_s)):
             raise Failed(
-                "a server that stops reading", f"it took {deaf.sent_octets >> 20} MiB, whose answers nobody read", "lines"
+                "a server that stops reading",
+                f"it took {deaf.sent_octets >> 20} MiB, whose answers nobody read",
+                "lines",
             )
         deaf.drain()
 
@@ -178,12 +186,11 @@ def _comes_and_goes(target: Target) -> None:
 
 
 CASES = [
-    Case("silent-clients", "Clients that say nothing keep nobody waiting", "P2", _MANY, _silent_clients),
-    Case("resets", "A client that vanishes with RST harms nobody", "P19", _RUDE, _resets),
-    Case("comes-and-goes", "200 conversations one after another", "P2", _RUDE, _comes_and_goes),
-    Case("slow-reader", "A client that does not read slows nobody down", "P2", _SLOW, _slow_reader, alone=True),
-    Case("backpressure", "The server stops reading from a client that does not read, and loses nothing", "P18", _SLOW,
+    Case("silent-clients", "Clients that say nothing keep nobody waiting", "P1", _MANY, _silent_clients),
+    Case("resets", "A client that vanishes with RST harms nobody", "P1", _RUDE, _resets),
+    Case("comes-and-goes", "200 conversations one after another", "P1", _RUDE, _comes_and_goes),
+    Case("slow-reader", "A client that does not read slows nobody down", "P25", _SLOW, _slow_reader, alone=True),
+    Case("backpressure", "The server stops reading from a client that does not read, and loses nothing", "P24", _SLOW,
          _backpressure, alone=True),
-    Case("thousand-connections", "1,000 connections at once are all answered", "P2", _MANY, _thousand, alone=True),
+    Case("thousand-connections", "1,000 connections at once are all answered", "P1", _MANY, _thousand, alone=True),
 ]  # fmt: skip
-

@@ -1,4 +1,4 @@
-"""Server cases on text: what a message is, its line end, its capital letters (rules P3 to P9)."""
+"""Server cases on text: what a message is, its line end, its capital letters (rules P3 to P12)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from lab.conformance.dialogue import case, probe, read, send
 from lab.conformance.model import Case, Failed, Target, shown
 from lab.conformance.peer import Peer
 
-_STREAM = (
-    "TCP is a stream: recv() returns whatever has arrived, half a line or ten lines. Collect octets, and cut at LF only."
-)
+_STREAM = "TCP is a stream: recv() returns whatever has arrived, half a line or ten lines. Collect octets, and cut at LF only."
 _LINE_END = "Look at the octet before the LF: a CR there belongs to the line end, and the answer ends the same way."
 _OCTETS = "Read octets, not text lines, and cut at LF only; trim nothing, drop nothing."
 _UPPER = (
     "Use Unicode's full default mapping in the root locale: str.upper() in Python, toUpperCase() in JavaScript, "
     "toUpperCase(Locale.ROOT) in Java, u8_toupper() of libunistring in C, C++ and C#. toupper() and towupper() know too little."
 )
-_INVALID = "Decode strictly. If that fails anywhere, take the whole line as octets, change only a to z, and send it back."
+_INVALID = (
+    "Decode strictly. If that fails anywhere, take the whole line as octets, change only a to z, and send it back."
+)
 
 
 def _echo(id: str, name: str, rule: str, advice: str, octets: bytes, *, pieces: int = 0) -> Case:
@@ -25,15 +25,15 @@ def _echo(id: str, name: str, rule: str, advice: str, octets: bytes, *, pieces: 
 
 
 def _letters(id: str, name: str, text: str) -> Case:
-    return _echo(id, name, "P7", _UPPER, text.encode("utf-8") + b"\n")
+    return _echo(id, name, "P9", _UPPER, text.encode("utf-8") + b"\n")
 
 
 def _invalid(id: str, name: str, octets: bytes) -> Case:
-    return _echo(id, name, "P8", _INVALID, b"ab" + octets + b"\n")
+    return _echo(id, name, "P11", _INVALID, b"ab" + octets + b"\n")
 
 
 def _every_code_point(target: Target) -> None:
-    """All of Unicode in lines of 64 letters; a letter that may differ has a line of its own (rule P9)."""
+    """All of Unicode in lines of 64 letters; a letter that may differ has a line of its own (rule P10)."""
     letters = [chr(c) for c in range(0x110000) if c != 0x0A and not 0xD800 <= c <= 0xDFFF and c not in MAY_DIFFER]
     lines = ["".join(letters[i : i + 64]) + "|" for i in range(0, len(letters), 64)]
     questions = [line.encode("utf-8") for line in lines]
@@ -52,30 +52,30 @@ def _every_code_point(target: Target) -> None:
 
 
 FRAMING = [
-    _echo("one-line", "A line is answered in capital letters", "P3", _STREAM, b"hello\n"),
-    _echo("byte-by-byte", "A line in segments of one octet is one message", "P3", _STREAM, b"hello, world\n", pieces=1),
-    _echo("split-in-two", "A line in two segments is one message", "P3", _STREAM, b"hello world\n", pieces=7),
-    _echo("joined", "Lines in one segment are answered one by one", "P3", _STREAM, b"one\ntwo\nthree\n"),
-    _echo("split-and-joined", "Segments that end inside lines", "P3", _STREAM, b"one\ntwo\nthree\nfour\n" * 5, pieces=9),
-    _echo("long-line", "A line of 200,000 octets is one message", "P3", _STREAM, b"long line " * 20_000 + b"\n"),
-    _echo("long-and-short", "Long and short lines take turns", "P3", _STREAM, (b"x" * 70_000 + b"\nshort\n") * 3),
+    _echo("one-line", "A line is answered in capital letters", "P8", _STREAM, b"hello\n"),
+    _echo("byte-by-byte", "A line in segments of one octet is one message", "P5", _STREAM, b"hello, world\n", pieces=1),
+    _echo("split-in-two", "A line in two segments is one message", "P5", _STREAM, b"hello world\n", pieces=7),
+    _echo("joined", "Lines in one segment are answered one by one", "P5", _STREAM, b"one\ntwo\nthree\n"),
+    _echo("split-and-joined", "Segments that end inside lines", "P5", _STREAM, b"one\ntwo\nthree\nfour\n" * 5, pieces=9),
+    _echo("long-line", "A line of 200,000 octets is one message", "P5", _STREAM, b"long line " * 20_000 + b"\n"),
+    _echo("long-and-short", "Long and short lines take turns", "P5", _STREAM, (b"x" * 70_000 + b"\nshort\n") * 3),
     _echo("pipelined", "1,000 lines sent without waiting are answered in order", "P6", _STREAM,
           b"".join(b"line %d\n" % i for i in range(1000))),
-    _echo("empty-lf", "An empty line is answered with an empty line", "P6", _STREAM, b"\n"),
-    _echo("empty-crlf", "An empty line with CRLF is answered with CRLF", "P6", _LINE_END, b"\r\n"),
-    _echo("empty-lines", "Empty lines between others are all answered", "P6", _STREAM, b"\n\na\n\n\r\n\nb\n"),
-    _echo("crlf", "A line with CRLF is answered with CRLF", "P4", _LINE_END, b"hello\r\n"),
-    _echo("mixed-ends", "Each answer ends as its own line did", "P4", _LINE_END, b"a\r\nb\nc\r\nd\n\r\n\ne\r\n"),
-    _echo("crlf-cut", "CR and LF in different segments are one line end", "P4", _LINE_END, b"a\r\nb\r\n", pieces=2),
-    _echo("cr-cr-lf", "Of CR CR LF the first CR is part of the message", "P4", _LINE_END, b"a\r\r\nb\r\r\r\n"),
-    _echo("lone-cr", "A lone CR ends nothing", "P5", _OCTETS, b"a\rb\n\rc\n"),
-    _echo("lone-cr-cut", "A CR at the end of a segment ends nothing yet", "P5", _OCTETS, b"a\rb\rc\rd\n", pieces=2),
-    _echo("nul", "NUL is an ordinary octet", "P5", _OCTETS, b"a\x00b\x00\n\x00\n"),
-    _echo("bom", "A byte order mark comes back", "P5", _OCTETS, b"\xef\xbb\xbfhello\n\xef\xbb\xbf\n"),
-    _echo("spaces", "Spaces and tabs at both ends come back", "P5", _OCTETS, b"  a b\t \n \n\t\n"),
-    _echo("controls", "Every control character comes back", "P5", _OCTETS,
+    _echo("empty-lf", "An empty line is answered with an empty line", "P7", _STREAM, b"\n"),
+    _echo("empty-crlf", "An empty line with CRLF is answered with CRLF", "P7", _LINE_END, b"\r\n"),
+    _echo("empty-lines", "Empty lines between others are all answered", "P7", _STREAM, b"\n\na\n\n\r\n\nb\n"),
+    _echo("crlf", "A line with CRLF is answered with CRLF", "P3", _LINE_END, b"hello\r\n"),
+    _echo("mixed-ends", "Each answer ends as its own line did", "P3", _LINE_END, b"a\r\nb\nc\r\nd\n\r\n\ne\r\n"),
+    _echo("crlf-cut", "CR and LF in different segments are one line end", "P3", _LINE_END, b"a\r\nb\r\n", pieces=2),
+    _echo("cr-cr-lf", "Of CR CR LF the first CR is part of the message", "P3", _LINE_END, b"a\r\r\nb\r\r\r\n"),
+    _echo("lone-cr", "A lone CR ends nothing", "P4", _OCTETS, b"a\rb\n\rc\n"),
+    _echo("lone-cr-cut", "A CR at the end of a segment ends nothing yet", "P4", _OCTETS, b"a\rb\rc\rd\n", pieces=2),
+    _echo("nul", "NUL is an ordinary octet", "P4", _OCTETS, b"a\x00b\x00\n\x00\n"),
+    _echo("bom", "A byte order mark comes back", "P4", _OCTETS, b"\xef\xbb\xbfhello\n\xef\xbb\xbf\n"),
+    _echo("spaces", "Spaces and tabs at both ends come back", "P8", _OCTETS, b"  a b\t \n \n\t\n"),
+    _echo("controls", "Every control character comes back", "P4", _OCTETS,
           bytes(o for o in range(0x20) if o not in (0x0A,)) + b"x\x7f\n"),
-    _echo("other-line-ends", "VT, FF, NEL, U+2028 and U+2029 end no line", "P5", _OCTETS,
+    _echo("other-line-ends", "VT, FF, NEL, U+2028 and U+2029 end no line", "P4", _OCTETS,
           "a\x0bb\x0cc\x85d\u2028e\u2029f\n".encode()),
 ]  # fmt: skip
 
@@ -93,10 +93,11 @@ LETTERS = [
     _letters("beyond-bmp", "Letters beyond U+FFFF: four octets", "𐐨𐑏 𞤢𞥃 𖹠"),
     _letters("no-capitals", "What has no capital letter stays", "你好 こんにちは שלום سلام 123 🙂 €"),
     _letters("unchanged-forms", "Circled and fullwidth letters and Roman numerals have capitals", "ⓐ ａ ⅷ ⅰ"),
-    _letters("grows-threefold", "An answer may be three times as long as its line", "ΐ" * 20_000),
-    _echo("letters-cut", "A character that is cut by segments is whole", "P7", _STREAM,
+    _echo("grows-threefold", "An answer may be three times as long as its line", "P12", _UPPER,
+          ("ΐ" * 20_000 + "\n").encode()),
+    _echo("letters-cut", "A character that is cut by segments is whole", "P5", _STREAM,
           "straße κόσμος 𐐨 ﬁ\n".encode(), pieces=1),
-    Case("every-code-point", "Every code point of Unicode has the right capital letter", "P7", _UPPER, _every_code_point,
+    Case("every-code-point", "Every code point of Unicode has the right capital letter", "P9", _UPPER, _every_code_point,
          alone=True),
 ]  # fmt: skip
 
@@ -115,9 +116,9 @@ INVALID = [
     _invalid("over-10ffff", "A code point over U+10FFFF", b"\xf4\x90\x80\x80c"),
     _invalid("never-octets", "The octets F5 to FF", b"\xf5\x80\x80\x80c\xfe\xff"),
     _invalid("five-octets", "The old five-octet form", b"\xf8\x88\x80\x80\x80c"),
-    _echo("next-line-valid", "Each line stands for itself", "P8", _INVALID,
+    _echo("next-line-valid", "Each line stands for itself", "P11", _INVALID,
           "é\n".encode() + b"\xe9\n" + "é ß\n".encode() + b"\xff\r\n" + "ü\r\n".encode()),
-    _echo("all-octets", "Every octet on a line of its own", "P8", _INVALID,
+    _echo("all-octets", "Every octet on a line of its own", "P11", _INVALID,
           b"".join(b"a%c\n" % o for o in range(256) if o not in (0x0A, 0x0D))),
 ]  # fmt: skip
 

@@ -91,8 +91,6 @@ def _steady(side: Side) -> bool:
         and side.isn_seen
         and side.syn_acked
         and side.fin_offset is None
-        and not side.holes
-        and not side.missing
         and side.shift is not None
         and bool(side.window)
         and side.right_edge is not None

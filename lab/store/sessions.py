@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -41,6 +42,7 @@ from lab.store.run import RunFolder
 
 _BUFFER_LIMIT_BYTES = 8 * 1024 * 1024
 _UNFINISHED_LIMIT = 10_000
+_TOLD_A_FLUSH = 64
 _RUN_FACTS_EVERY_NS = 1_000_000_000
 _RETRY_EVERY_NS = 250_000_000
 _LATE_WAIT_NS = 250_000_000
@@ -82,6 +84,7 @@ class SessionStore:
         # By the session itself, not its name: making the name takes longer than writing the frame.
         self._live: dict[SessionFacts, LiveSession] = {}
         self._dirty: dict[SessionFacts, LiveSession] = {}
+        self._untold: dict[SessionFacts, LiveSession] = {}  # their JSON does not say yet that they are open
         self._unfinished: dict[SessionFacts, LiveSession] = {}
         self._closing: dict[SessionFacts, LiveSession] = {}
         self._pending_bytes = 0
@@ -181,6 +184,7 @@ class SessionStore:
             failed |= not self._write_open(live)
         self._dirty.clear()
         self._pending_bytes = 0
+        failed |= not self._tell_some()
         now_ns = self._clock_ns()
         for live in [one for one in self._closing.values() if is_due(now_ns, one.wait_ns or 0, _LATE_WAIT_NS)]:
             self._finish(live)
@@ -212,7 +216,15 @@ class SessionStore:
         worked = self._attempt(live.file.flush)
         self.totals.frames_not_written += live.file.frames_not_written - before
         if worked and not live.told_open:
-            worked = self._attempt(lambda: self._tell_open(live))
+            self._untold[live.session] = live
+        return worked
+
+    def _tell_some(self) -> bool:
+        """Write the first JSON of sessions that have begun: a few at a time, for a thousand may begin at once."""
+        worked = True
+        for live in list(itertools.islice(self._untold.values(), _TOLD_A_FLUSH)):
+            del self._untold[live.session]
+            worked &= self._attempt(lambda live=live: self._tell_open(live))  # type: ignore[misc]
         return worked
 
     def _tell_open(self, live: LiveSession) -> None:
@@ -245,7 +257,7 @@ class SessionStore:
         )
 
     def _finish(self, live: LiveSession) -> None:
-        for waiting in (self._live, self._dirty, self._closing):
+        for waiting in (self._live, self._dirty, self._untold, self._closing):
             waiting.pop(live.session, None)
         before = live.file.frames_not_written
         self._pending_bytes = max(self._pending_bytes - live.file.pending_bytes, 0)

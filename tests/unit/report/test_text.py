@@ -25,7 +25,7 @@ def test_characters_that_turn_the_line_around_are_escaped() -> None:
 
 
 def test_long_text_is_cut_and_says_how_long_it_was() -> None:
-    assert quote(b"x" * 100, 30) == '"' + "x" * 12 + '"… (100 octets)'
+    assert quote(b"x" * 100, 30) == '"' + "x" * 14 + '"… (100 octets)'
 
 
 def test_short_text_is_not_cut() -> None:

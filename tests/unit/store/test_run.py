@@ -114,7 +114,7 @@ def test_run_facts_are_written_only_when_they_change(tmp_path: Path) -> None:
     run.write_facts({"frames": 1})
     assert path.stat().st_ino == first
     run.write_facts({"frames": 2})
-    assert path.read_text(encoding="utf-8") == '{\n  "frames": 2\n}\n'
+    assert path.read_text(encoding="utf-8") == '{"frames": 2}\n'
 
 
 def test_a_folder_removed_under_the_run_is_made_again_and_locked(tmp_path: Path) -> None:

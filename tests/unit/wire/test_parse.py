@@ -275,13 +275,14 @@ def test_icmpv6_unreachable_quotes_through_extension_headers() -> None:
 
 
 def test_neighbour_discovery() -> None:
-    ask = ICMPv6ND_NS(tgt="2001:db8:7::10") / ICMPv6NDOptSrcLLAddr(lladdr="02:00:00:00:00:14")
+    ask: ScapyPacket = ICMPv6ND_NS(tgt="2001:db8:7::10") / ICMPv6NDOptSrcLLAddr(lladdr="02:00:00:00:00:14")
     solicitation = parse(frame_of(ETHER / IPv6(src="2001:db8:7::20", dst="ff02::1:ff00:10") / ask))
     assert isinstance(solicitation, Icmp)
     assert solicitation.neighbour is not None
     assert address_text(solicitation.neighbour.target) == "2001:db8:7::10"
     assert solicitation.neighbour.link_address == bytes.fromhex("020000000014")
-    answer = ICMPv6ND_NA(tgt="2001:db8:7::10", R=0, S=1, O=1) / ICMPv6NDOptDstLLAddr(lladdr="02:00:00:00:00:0a")
+    said: ScapyPacket = ICMPv6ND_NA(tgt="2001:db8:7::10", R=0, S=1, O=1)
+    answer: ScapyPacket = said / ICMPv6NDOptDstLLAddr(lladdr="02:00:00:00:00:0a")
     advertisement = parse(frame_of(ETHER / IP6 / answer))
     assert isinstance(advertisement, Icmp)
     assert advertisement.neighbour is not None
