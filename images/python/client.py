@@ -83,11 +83,16 @@ class Incoming:
         return octets
 
     def line(self):
-        """The next line with its line end; what is there without one when the server has ended its side."""
+        """The next line with its line end; what is there without one, if no more comes."""
         searched = 0
         while (end := self.octets.find(b"\n", searched)) < 0 and not self.ended:
             searched = len(self.octets)
-            self.octets += self.receive()
+            try:
+                self.octets += self.receive()
+            except TimeoutError:
+                if not self.octets:
+                    raise
+                break  # a server that sends no line ends: its text shall be seen all the same
         end = end + 1 or len(self.octets)
         line, self.octets = self.octets[:end], self.octets[end:]
         return line
@@ -207,9 +212,11 @@ def show(octets):
     try:
         sys.stdout.buffer.write(octets)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:  # whoever reads our output has gone ("| head")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python tries once more when it ends
+        if isinstance(error, BrokenPipeError):  # whoever read our output has gone ("| head"): nothing to complain of
+            sys.exit(1)
+        fail(1, "cannot write to standard output; is the disk full?")
 
 
 def note(sentence):
@@ -261,10 +268,11 @@ def number(name, text, least, most):
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by default process 1 of a container would ignore it
+    sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115  (started without any input, as by "<&-")
     script, places = read_arguments(sys.argv[1:])
-    host = places[0] if places else os.environ.get("ECHO_HOST") or "localhost"
-    port = places[1] if len(places) > 1 else os.environ.get("ECHO_PORT") or "8080"
-    port = number("the port", port, 1, 65535)
+    host, port, *_ = [*places, "", ""]
+    host = host or os.environ.get("ECHO_HOST") or "localhost"
+    port = number("the port", port or os.environ.get("ECHO_PORT") or "8080", 1, 65535)
     timeout_s = number("ECHO_TIMEOUT_S", os.environ.get("ECHO_TIMEOUT_S") or "10", 1, 3600)
     lines = None if script is None else play(read_script(script))
     try:

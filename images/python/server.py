@@ -9,6 +9,7 @@ something to tell, and then calls a method of that Connection. So a method must 
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import resource
@@ -242,7 +243,8 @@ def name_of(address):
 
 
 def log(text):
-    print(text, flush=True)
+    with contextlib.suppress(OSError):  # whoever read the log may be gone; that is no reason to stop
+        print(text, flush=True)
 
 
 def log_message(text):

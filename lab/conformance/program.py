@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,21 +34,29 @@ class Program:
     command: tuple[str, ...]
     patience_s: float = 5.0
 
-    def start(self, *args: str, stdin: int, stdout: int = subprocess.PIPE, env: Mapping[str, str] | None = None,
-              new_session: bool = False) -> subprocess.Popen[bytes]:  # fmt: skip
-        """Start it, with none of its variables but those in env. Raises Unable when it can't be started."""
+    def start(
+        self,
+        *args: str,
+        stdin: int,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+        env: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
+    ) -> subprocess.Popen[bytes]:
+        """Start it, with none of its variables but those in env. before: a command that starts the command.
+
+        Raises Unable when it can't be started.
+        """
         clean = {name: value for name, value in os.environ.items() if name not in OUR_VARIABLES}
+        words = [*before, *self.command, *args]
+        if shutil.which(self.command[0]) is None:
+            raise Unable(f"cannot start {self.command[0]}: check the command after --client")
         try:
-            return subprocess.Popen(
-                [*self.command, *args],
-                stdin=stdin,
-                stdout=stdout,
-                stderr=subprocess.PIPE if stdout == subprocess.PIPE else stdout,
-                env={**clean, **(env or {})},
-                start_new_session=new_session,
-            )
+            return subprocess.Popen(words, stdin=stdin, stdout=stdout, stderr=stderr, env={**clean, **(env or {})})
         except OSError as error:
-            raise Unable(f"cannot start {self.command[0]} ({error.strerror}): check the command after --client") from error
+            raise Unable(
+                f"cannot start {self.command[0]} ({error.strerror}): check the command after --client"
+            ) from error
 
     def run(
         self,
@@ -100,7 +109,9 @@ def _feed(writing: int, octets: bytes, keep_open: bool) -> None:
         os.close(writing)
 
 
-def send_signal(number: signal.Signals, when: threading.Event, patience_s: float) -> Callable[[subprocess.Popen[bytes]], None]:
+def send_signal(
+    number: signal.Signals, when: threading.Event, patience_s: float
+) -> Callable[[subprocess.Popen[bytes]], None]:
     """For run(during=...): send a signal as soon as something has happened."""
 
     def during(process: subprocess.Popen[bytes]) -> None:

@@ -17,6 +17,7 @@ from lab.conformance.program import Program
 
 _TRIES = 3
 _SIDE_BY_SIDE = 16
+_PROGRAMS_SIDE_BY_SIDE = 4  # each is a process of its own
 
 Progress = Callable[[Result], None]
 
@@ -59,7 +60,7 @@ def run_client_cases(
 
     patience_s, only, progress: as for run_server_cases().
     """
-    return run(chosen(client_cases(), only), Program(tuple(command), patience_s), progress)
+    return run(chosen(client_cases(), only), Program(tuple(command), patience_s), progress, _PROGRAMS_SIDE_BY_SIDE)
 
 
 def chosen(cases: list[Case], only: Iterable[str]) -> list[Case]:
@@ -71,7 +72,9 @@ def chosen(cases: list[Case], only: Iterable[str]) -> list[Case]:
     return [case for case in cases if not wanted or case.id in wanted]
 
 
-def run(cases: list[Case], subject: Any, progress: Progress | None = None) -> list[Result]:
+def run(
+    cases: list[Case], subject: Any, progress: Progress | None = None, at_once: int = _SIDE_BY_SIDE
+) -> list[Result]:
     """Run the cases with what they test; returns their results in the order of the cases."""
     results: dict[str, Result] = {}
 
@@ -80,7 +83,7 @@ def run(cases: list[Case], subject: Any, progress: Progress | None = None) -> li
         if progress:
             progress(results[case.id])
 
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         list(pool.map(one, [case for case in cases if not case.alone]))
     for case in cases:
         if case.alone:

@@ -57,7 +57,9 @@ class Guest:
             return
         finally:
             self.connection.settimeout(self.patience_s)
-        raise Failed(f"nothing before the answer has come ({seconds * 1000:.0f} ms)", shown(octets) if octets else "FIN")
+        raise Failed(
+            f"nothing before the answer has come ({seconds * 1000:.0f} ms)", shown(octets) if octets else "FIN"
+        )
 
     def until_fin(self) -> bytes:
         """Everything up to the client's FIN. Raises Failed at a RST, or when no FIN comes."""
@@ -105,7 +107,7 @@ class Guest:
         return bool(octets)
 
 
-Talk = Callable[[Guest], None]
+Talk = Callable[[Guest], object]
 
 
 class StandIn:
@@ -133,7 +135,9 @@ class StandIn:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread, if nobody has come
         self.listener.close()

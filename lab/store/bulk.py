@@ -20,15 +20,15 @@ from lab.store.blocks import ENHANCED_PACKET, OPT_COMMENT
 Ints = npt.NDArray[np.int64]
 UInt8s = npt.NDArray[np.uint8]
 
-NUMBER = "{:>10}"
-"""How a number stands in a comment's form: ten columns, so that all comments of one form have one length."""
-LARGEST_NUMBER = 10**10 - 1
+NUMBER = "{:>12}"
+"""How a number stands in a comment's form: twelve columns, so that all comments of one form have one length."""
+LARGEST_NUMBER = 10**12 - 1
 MOST_SHAPES = 64
 """Shapes for which building by columns pays. A batch with more of them is not a bulk transfer."""
 
 _HEAD_BYTES = 28
 _TAIL_BYTES = 16
-_DIGITS = 5
+_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ class Form:
         places, out = [], parts[0]
         for part in parts[1:]:
             places.append(len(out))
-            out += b" " * (2 * _DIGITS) + part
+            out += b" " * _DIGITS + part
         return out, places
 
     def fill(self, numbers: Sequence[int]) -> str:
         """The comment of one frame."""
-        return self.text.replace(NUMBER, "{:>10}").format(*numbers)
+        return self.text.format(*numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,27 +142,35 @@ def _texts(out: UInt8s, pieces: list[tuple[bytes, list[int]]], form: Ints, numbe
         rows: slice | npt.NDArray[np.bool_] = slice(None) if mine.all() else mine
         out[rows] = np.frombuffer(text, np.uint8)
         for place, column in zip(places, numbers, strict=False):
-            out[rows, place : place + 2 * _DIGITS] = _digits(column[rows])
+            out[rows, place : place + _DIGITS] = _digits(column[rows])
 
 
 def _digits(values: Ints) -> UInt8s:
-    """Each number as ten ASCII characters, right-aligned, by two look-ups of five digits."""
-    high, low = np.divmod(values, 10**_DIGITS)
-    out = np.empty((len(values), 2 * _DIGITS), np.uint8)
-    out[:, :_DIGITS] = _SPACED[high]
-    out[:, _DIGITS:] = _PADDED[low]
-    small = high == 0
-    out[small, _DIGITS:] = _SPACED[low[small]]
-    out[(values == 0), -1] = ord("0")
-    return out
+    """Each number as twelve ASCII characters, right-aligned: three look-ups of four digits, a 32-bit word each."""
+    if len(values) and values.max() < _FOUR * _FOUR:
+        upper, low = np.divmod(values.astype(np.uint32), np.uint32(_FOUR))
+        high = np.zeros_like(upper)
+    else:
+        high, rest = np.divmod(values, _FOUR * _FOUR)
+        upper, low = np.divmod(rest, _FOUR)
+    out = np.empty((len(values), 3), np.uint32)
+    out[:, 0] = _SPACED[high]
+    out[:, 1] = np.where(high > 0, _PADDED[upper], _SPACED[upper])
+    out[:, 2] = np.where((upper > 0) | (high > 0), _PADDED[low], _SPACED[low])
+    octets = out.view(np.uint8)
+    octets[values == 0, -1] = ord("0")
+    return octets
 
 
-def _tables() -> tuple[UInt8s, UInt8s]:
-    numbers = np.arange(10**_DIGITS)
-    powers = 10 ** np.arange(_DIGITS - 1, -1, -1)
+_FOUR = 10_000
+
+
+def _tables() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    numbers = np.arange(_FOUR)
+    powers = 10 ** np.arange(3, -1, -1)
     padded = (numbers[:, None] // powers % 10 + ord("0")).astype(np.uint8)
     spaced = np.where(numbers[:, None] < powers, ord(" "), padded).astype(np.uint8)
-    return padded, spaced
+    return padded.view(np.uint32)[:, 0].copy(), spaced.view(np.uint32)[:, 0].copy()
 
 
 _PADDED, _SPACED = _tables()

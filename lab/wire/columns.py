@@ -60,56 +60,55 @@ def columns(memory: UInt8s, start: Ints, captured: Ints, length: Ints) -> Column
     each are there. length: how many there were on the wire.
     Frames within the last few octets of the memory are not plain: their headers could not be read without leaving it.
     """
-    count = len(start)
     halves = memory[: len(memory) // 2 * 2].view(np.uint16)
     safe = np.minimum(start, max(0, len(memory) - _TAIL))
-    words = (
-        halves[(safe >> 1)[:, None] + np.arange(_HALVES)].byteswap().T
-    )  # one row a halfword: columns lie together in memory
-    words = np.ascontiguousarray(words).astype(np.int64)
-    ethertype = words[6]
-    four = (ethertype == 0x0800) & (words[7] >> 8 == 0x45) & (words[10] & 0x3FFF == 0) & (words[11] & 0xFF == 6)
-    six = (ethertype == 0x86DD) & (words[7] >> 12 == 6) & (words[10] >> 8 == 6)
-    keyed = (four | six) & (safe == start) & (start & 1 == 0) & (captured >= np.where(six, 74, 54))
-    plain = keyed & (captured == length)
+    gathered = halves[(safe >> 1)[:, None] + np.arange(_HALVES)]
+    # One row a halfword of the header: then a field of all frames lies together in memory.
+    words = np.ascontiguousarray(gathered.T).byteswap()
 
-    tcp = np.where(six, 27, 17)  # in halfwords
-    rows = np.arange(count)
+    def word(number: int) -> Ints:
+        widened: Ints = words[number].astype(np.int64)
+        return widened
+
+    ethertype, first, fragment, protocol = words[6], words[7], words[10], words[11]
+    four = (ethertype == 0x0800) & (first >> 8 == 0x45) & (fragment & 0x3FFF == 0) & (protocol & 0xFF == 6)
+    six = (ethertype == 0x86DD) & (first >> 12 == 6) & (fragment >> 8 == 6)
+    some_six, all_six = bool(six.any()), bool(six.all())
 
     def field(offset: int) -> Ints:
-        picked: Ints = words[tcp + offset, rows]
-        return picked
+        """A halfword of the TCP header, counted from its start."""
+        if not some_six:
+            return word(17 + offset)
+        return word(27 + offset) if all_six else np.where(six, word(27 + offset), word(17 + offset))
 
+    keyed = (four | six) & (safe == start) & (start & 1 == 0) & (captured >= np.where(six, 74, 54))
     offset_flags = field(6)
     header = (offset_flags >> 12) << 2
-    ip_bytes = np.where(six, words[9] + 40, words[8])
+    ip_bytes = np.where(six, word(9) + 40, word(8)) if some_six else word(8)
     tcp_bytes = ip_bytes - np.where(six, 40, 20)
     payload = tcp_bytes - header
-    timestamps = (header == 32) & four & (words[27] == 0x0101) & (words[28] == 0x080A)
-    timestamps |= (header == 32) & six & _six_timestamps(halves, safe)
-    plain &= (header == 20) | timestamps
+    timestamps = four & (words[27] == _TIMESTAMP_OPTION[0]) & (words[28] == _TIMESTAMP_OPTION[1])
+    if some_six:
+        timestamps |= six & _six_timestamps(halves, safe)
+    plain = keyed & (captured == length) & ((header == 20) | ((header == 32) & timestamps))
     plain &= (payload >= 0) & (ip_bytes + 14 <= captured) & (offset_flags & 0x0F00 == 0)
-
-    v4_source = (words[13] << 16 | words[14]).astype(np.uint64)
-    v4_destination = (words[15] << 16 | words[16]).astype(np.uint64)
-    if six.any():
-        source_address = np.where(six, _mixed(words, 11), v4_source)
-        destination_address = np.where(six, _mixed(words, 19), v4_destination)
-    else:
-        source_address, destination_address = v4_source, v4_destination
-    sixteen = np.uint64(16)
     plain &= _checksums_good(memory, start, tcp_bytes, six, words, plain)
+
+    source, destination = word(13) << 16 | word(14), word(15) << 16 | word(16)
+    if some_six:
+        source = np.where(six, _mixed(words, 11), source)
+        destination = np.where(six, _mixed(words, 19), destination)
     return Columns(
         keyed,
         plain,
         np.where(six, 6, 4).astype(np.uint8),
-        (source_address << sixteen) + field(0).astype(np.uint64),
-        (destination_address << sixteen) + field(1).astype(np.uint64),
+        (source << 16 | field(0)).astype(np.uint64),
+        (destination << 16 | field(1)).astype(np.uint64),
         field(2) << 16 | field(3),
         field(4) << 16 | field(5),
         offset_flags & 0xFF,
         field(7),
-        (tcp << 1) + header,
+        np.where(six, 54, 34) + header,
         payload,
     )
 
@@ -120,32 +119,43 @@ def _six_timestamps(halves: npt.NDArray[np.uint16], start: Ints) -> Bools:
     return found
 
 
-def _mixed(words: Ints, first: int) -> npt.NDArray[np.uint64]:
-    """An IPv6 address as 64 bits: equal addresses give equal numbers; different ones may too, so compare before you
-    believe."""
+def _mixed(words: npt.NDArray[np.uint16], first: int) -> Ints:
+    """An IPv6 address as 47 bits: equal addresses give equal numbers. That different ones do is as good as impossible
+    in one capture, and would only mix up two sessions' comments: the tracker looks at the addresses themselves.
+    """
     total = np.zeros(words.shape[1], np.uint64)
     for row in range(first, first + 8):
-        total = (total ^ words[row].astype(np.uint64)) * _MIX
-    mixed: npt.NDArray[np.uint64] = total >> np.uint64(16)
+        total = (total ^ words[row]) * _MIX
+    mixed: Ints = (total >> np.uint64(17)).astype(np.int64)
     return mixed
 
 
-def _checksums_good(memory: UInt8s, start: Ints, tcp_bytes: Ints, six: Bools, words: Ints, plain: Bools) -> Bools:
+def _checksums_good(
+    memory: UInt8s, start: Ints, tcp_bytes: Ints, six: Bools, words: npt.NDArray[np.uint16], plain: Bools
+) -> Bools:
     """Whether the IPv4 header's and TCP's checksum are right (RFC 1071: with the checksum included, all words add up
     to 0xFFFF)."""
-    ip4 = words[7:17].sum(axis=0)
-    total = np.where(six, words[11:27].sum(axis=0), words[13:17].sum(axis=0)) + 6 + tcp_bytes
-    rows = np.flatnonzero(plain)
     good = np.zeros(len(start), np.bool_)
+    rows = np.flatnonzero(plain)
     if not len(rows):
         return good
-    octets = tcp_bytes[rows]
-    begin = start[rows] + np.where(six[rows], 54, 34)
-    even = (octets >> 1) << 1
-    total = total[rows] + _sums(memory, begin, even)
-    odd = octets & 1 == 1
-    total += np.where(odd, memory[np.minimum(begin + even, len(memory) - 1)].astype(np.int64) << 8, 0)
-    good[rows] = (_folded(total) == 0xFFFF) & (six[rows] | (_folded(ip4[rows]) == 0xFFFF))
+    four_addresses = words[13:17].sum(axis=0, dtype=np.int64)
+    addresses = np.where(six, words[11:27].sum(axis=0, dtype=np.int64), four_addresses) if six.any() else four_addresses
+    ip4 = words[7:13].sum(axis=0, dtype=np.int64) + four_addresses
+    total = addresses + 6 + tcp_bytes
+    begin = start + np.where(six, 54, 34)
+    whole = len(rows) == len(start)
+    if not whole:
+        total, begin, tcp_bytes, ip4, six = total[rows], begin[rows], tcp_bytes[rows], ip4[rows], six[rows]
+    even = (tcp_bytes >> 1) << 1
+    total = total + _sums(memory, begin, even)
+    odd = tcp_bytes & 1 == 1
+    if odd.any():
+        total += np.where(odd, memory[np.minimum(begin + even, len(memory) - 1)].astype(np.int64) << 8, 0)
+    fine: Bools = (_folded(total) == 0xFFFF) & (six | (_folded(ip4) == 0xFFFF))
+    if whole:
+        return fine
+    good[rows] = fine
     return good
 
 
@@ -154,7 +164,14 @@ def _sums(memory: UInt8s, begin: Ints, octets: Ints) -> Ints:
     halves = memory[: len(memory) // 2 * 2].view(np.uint16)
     first, count = begin >> 1, octets >> 1
     if len(count) and (count == count[0]).all():  # the usual case in a bulk transfer: one shape for all
-        total = halves[first[:, None] + np.arange(count[0])].sum(axis=1, dtype=np.int64)
+        if not (begin & 3).any() and len(memory) % 4 == 0:
+            # Two halfwords at a time: their sum folds to the same (RFC 1071 §2 C).
+            quads = memory.view(np.uint32)[(begin >> 2)[:, None] + np.arange(count[0] >> 1)]
+            total = quads.sum(axis=1, dtype=np.int64)
+            if count[0] & 1:
+                total += halves[first + count - 1]
+        else:
+            total = halves[first[:, None] + np.arange(count[0])].sum(axis=1, dtype=np.int64)
     else:
         edges = np.empty(2 * len(first), np.int64)
         edges[0::2], edges[1::2] = first, np.minimum(first + count, len(halves) - 1)
@@ -166,6 +183,6 @@ def _sums(memory: UInt8s, begin: Ints, octets: Ints) -> Ints:
 
 
 def _folded(total: Ints) -> Ints:
-    for _ in range(3):
+    for _ in range(4):  # sums of 32-bit words may have 42 bits
         total = (total & 0xFFFF) + (total >> 16)
     return total

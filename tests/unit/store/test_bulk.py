@@ -59,6 +59,6 @@ def test_blocks_in_bulk_are_those_built_one_by_one(rows: list[tuple[bytes, int, 
         assert octets[offsets[i] : offsets[i + 1]].tobytes() == expected
 
 
-def test_a_number_stands_right_aligned_in_ten_columns() -> None:
-    assert FORMS[2].fill([0]) == "ACK up to          0."
-    assert FORMS[2].fill([LARGEST_NUMBER]) == "ACK up to 9999999999."
+def test_a_number_stands_right_aligned_in_twelve_columns() -> None:
+    assert FORMS[2].fill([0]) == "ACK up to            0."
+    assert FORMS[2].fill([LARGEST_NUMBER]) == "ACK up to 999999999999."
