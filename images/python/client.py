@@ -68,11 +68,11 @@ class Incoming:
 
     def receive(self):
         """What has arrived next; b"" when the server has ended its side. Raises TimeoutError when nothing comes."""
-        if not select.select([self.connection], [], [], self.timeout_s)[0]:
-            raise TimeoutError
         try:
+            if not select.select([self.connection], [], [], self.timeout_s)[0]:
+                raise TimeoutError
             octets = self.connection.recv(65536)  # takes what is there; b"" is the server's FIN
-        except ConnectionResetError:
+        except (ConnectionResetError, TimeoutError):
             if not self.said_good_bye:
                 raise
             octets = b""  # P31: after its "Good bye" all is said, however the connection ends
@@ -103,11 +103,10 @@ class Incoming:
 
 def converse(connection, incoming, lines):
     """Send one line, wait for its answer, show it; and so on. lines asks a person, or reads a script."""
-    shown = b"\n"
     try:
         for line in lines:
             connection.sendall(line + b"\n")  # into the kernel's buffer; the kernel makes segments of it
-            show(shown := incoming.line())
+            show_line(incoming.line())
             if incoming.said_good_bye or incoming.ended:
                 break
         else:
@@ -115,11 +114,7 @@ def converse(connection, incoming, lines):
     except ServerEndedError:
         show(b"\n")  # leaves the line with the prompt
     while not incoming.ended:
-        line = incoming.line()
-        show(line)
-        shown = line or shown
-    if not shown.endswith(b"\n"):
-        show(b"\n")
+        show_line(incoming.line())
     note(f"the server {'said Good bye and ' if incoming.said_good_bye else ''}closed the connection")
 
 
@@ -217,6 +212,11 @@ def show(octets):
         if isinstance(error, BrokenPipeError):  # whoever read our output has gone ("| head"): nothing to complain of
             sys.exit(1)
         fail(1, "cannot write to standard output; is the disk full?")
+
+
+def show_line(line):
+    """A line for a person: on a line of its own, though it may have come without an end."""
+    show(line if line.endswith(b"\n") or not line else line + b"\n")
 
 
 def note(sentence):

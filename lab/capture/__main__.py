@@ -1,6 +1,7 @@
 """The tap's main program: facts, ring, privileges away, then turn after turn until SIGTERM.
 
-The order matters. The ring is opened while NET_RAW is still there; the folder's owner is looked up before that;
+The order matters. The ring is opened first, with as little loaded as that takes, so that the lab is ready soon; NumPy
+and the rest come after. It is opened while NET_RAW is still there; the folder's owner is looked up before that;
 nothing is read from the ring, and no file is written, before every privilege is gone.
 """
 
@@ -20,13 +21,8 @@ from lab import __version__
 from lab.capture import facts, privileges, settings
 from lab.capture.errors import TapError
 from lab.capture.filter import EXPRESSION
-from lab.capture.log import SessionLog
 from lab.capture.ready import SignOfLife
 from lab.capture.ring import Ring
-from lab.capture.tap import Clock, Tap
-from lab.report.ladder import Style
-from lab.session.limits import Limits
-from lab.session.tracker import Tracker
 from lab.store.blocks import InterfaceFacts, SectionFacts
 from lab.store.errors import StoreError
 from lab.store.facts import RunFacts
@@ -58,11 +54,18 @@ def _run(wanted: settings.Settings) -> int:
 
     names = facts.host_names()
     store = _store(wanted, host, ring, names)
+    sign = SignOfLife()
+    sign.beat()
+
+    from lab.capture.log import SessionLog
+    from lab.capture.tap import Clock, Tap
+    from lab.report.ladder import Style
+    from lab.session.limits import Limits
+    from lab.session.tracker import Tracker
+
     tracker = Tracker(Limits(idle_ns=wanted.idle_s * 1_000_000_000), names)
     style = Style(LADDER_WIDTH, colour=sys.stdout.isatty())
     log = SessionLog(_say, time.monotonic, style, wanted.ladders)
-    sign = SignOfLife()
-    sign.beat()
     _say(f"tap: recording {wanted.interface} of {names.get(_first_address(host), 'this host')} into {store.run.name}")
     try:
         Tap(ring, tracker, store, log, Clock()).run(lambda: bool(stop), sign.beat)

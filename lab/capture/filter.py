@@ -5,15 +5,18 @@ Kept: TCP, ARP, ICMP, ICMPv6 (errors, echo, and the neighbour discovery that is 
 headers. Left out: UDP, router solicitations and advertisements and multicast listener reports, which hosts send by
 themselves and no session needs. The kernel runs the filter before it copies a frame to the ring, so what is left out
 costs nothing and counts as no drop.
+
+Scapy and libpcap compile it. For the lab's own expression that has been done beforehand (lab/capture/program.py,
+written by ``python -m lab.capture.filter``): loading Scapy takes a quarter of a second, and the tap wants to be ready
+before that.
 """
 
 from __future__ import annotations
 
 import ctypes
 
-from scapy.arch.common import compile_filter
-
 from lab.capture.errors import TapError
+from lab.capture.program import PROGRAM
 
 EXPRESSION = (
     "arp or tcp or icmp"
@@ -34,15 +37,24 @@ class SockFilter(ctypes.Structure):
 
 
 def compile_program(expression: str, snaplen_bytes: int) -> list[SockFilter]:
-    """Compile a libpcap expression to a program for SO_ATTACH_FILTER, with Scapy and libpcap.
+    """Compile a libpcap expression to a program for SO_ATTACH_FILTER.
 
     expression: in pcap-filter(7) syntax, for Ethernet.
     snaplen_bytes: how many octets of a frame to keep. A program returns the number of octets to keep, 0 for none, so
-    the
-        length to keep is written into its return instructions.
+        the length to keep is written into its return instructions.
     Raises TapError if libpcap does not understand the expression.
     """
+    instructions = PROGRAM if expression == EXPRESSION else compiled(expression)
+    return [
+        SockFilter(code, jt, jf, snaplen_bytes if code == BPF_RET_K and k else k) for code, jt, jf, k in instructions
+    ]
+
+
+def compiled(expression: str) -> tuple[tuple[int, int, int, int], ...]:
+    """What Scapy and libpcap make of an expression: (code, jt, jf, k) of every instruction. Raises TapError."""
     try:
+        from scapy.arch.common import compile_filter
+
         program = compile_filter(expression, linktype=DLT_EN10MB)
     except ImportError as error:
         raise TapError("libpcap is not here, and the capture filter needs it: install Debian's libpcap0.8") from error
@@ -50,9 +62,18 @@ def compile_program(expression: str, snaplen_bytes: int) -> list[SockFilter]:
         raise TapError(
             f"the capture filter is not one libpcap understands: {expression!r}: correct it ({error})"
         ) from error
-    result = []
-    for i in range(program.bf_len):
-        instruction = program.bf_insns[i]
-        k = snaplen_bytes if instruction.code == BPF_RET_K and instruction.k else instruction.k
-        result.append(SockFilter(instruction.code, instruction.jt, instruction.jf, k))
-    return result
+    found = (program.bf_insns[i] for i in range(program.bf_len))
+    return tuple((i.code, i.jt, i.jf, i.k) for i in found)
+
+
+def _module() -> str:
+    lines = "".join(f"    ({code:#04x}, {jt}, {jf}, {k:#x}),\n" for code, jt, jf, k in compiled(EXPRESSION))
+    return (
+        '"""The capture filter, compiled: written by ``python -m lab.capture.filter``, do not edit."""\n\n'
+        "# (code, jt, jf, k) of every instruction: struct sock_filter in linux/filter.h\n"
+        f"PROGRAM: tuple[tuple[int, int, int, int], ...] = (\n{lines})\n"
+    )
+
+
+if __name__ == "__main__":
+    print(_module(), end="")

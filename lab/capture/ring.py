@@ -5,7 +5,9 @@ and hands a block over when it is full or its time is up; we read the block and 
 kernel goes on in the next block, so a burst fits into the ring instead of being lost. What does not fit is *counted*
 (PACKET_STATISTICS), and that count is what lets a capture be called complete: Scapy's own sockets never read it.
 
-The ring is a Scapy ``SuperSocket`` too: ``sniff(opened_socket=Ring("eth0"))`` works.
+With lab.capture.scapysocket Scapy can read from a ring: ``sniff(opened_socket=RingSocket("eth0"))``. This module
+itself loads neither
+Scapy nor NumPy before they are needed: the ring must be bound quickly when the lab starts.
 
 Theory of operation (Documentation/networking/packet_mmap.rst in the kernel's source):
 
@@ -23,16 +25,14 @@ import select
 import socket
 import struct
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from scapy.layers.l2 import Ether
-from scapy.supersocket import SuperSocket
-
-from lab.capture.batch import Batch, read_batch, walk
 from lab.capture.errors import TapError
 from lab.capture.filter import EXPRESSION, SockFilter, compile_program
 from lab.wire.frame import Direction, Frame
+
+if TYPE_CHECKING:
+    from lab.capture.batch import Batch
 
 ETH_P_ALL = 0x0003
 SOL_PACKET = 263
@@ -70,7 +70,7 @@ class SockFprog(ctypes.Structure):
     _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.POINTER(SockFilter)))
 
 
-class Ring(SuperSocket):
+class Ring:
     """A TPACKET_V3 ring bound to one interface. Frames are there from the moment the constructor returns.
 
     iface: the interface's name.
@@ -87,7 +87,6 @@ class Ring(SuperSocket):
         snaplen_bytes: int = MTU_MAX,
         expression: str = EXPRESSION,
     ) -> None:
-        self.closed = True  # until everything below is there: Scapy closes an object that was never finished, too
         self.iface = iface
         self.blocks = max(4, size_bytes // BLOCK_BYTES)
         self.size_bytes = self.blocks * BLOCK_BYTES
@@ -95,20 +94,18 @@ class Ring(SuperSocket):
         program = compile_program(expression, snaplen_bytes)
         try:
             # Protocol 0: nothing arrives before bind(), so no frame from before the filter slips in.
-            self.ins = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         except PermissionError as error:
             raise TapError("the tap may not open a packet socket: start it with the capability NET_RAW") from error
-        self.outs = None
         try:
             self._attach(program)
             self._map()
-            self.ins.bind((iface, ETH_P_ALL))
+            self._socket.bind((iface, ETH_P_ALL))
         except OSError as error:
-            self.ins.close()
+            self._socket.close()
             raise TapError(self._why(error)) from error
         self._poll = select.poll()
-        self._poll.register(self.ins, select.POLLIN | select.POLLERR)
-        self._pending: Iterator[Frame] = iter(())
+        self._poll.register(self._socket, select.POLLIN | select.POLLERR)
         self.closed = False
 
     def _why(self, error: OSError) -> str:
@@ -122,19 +119,17 @@ class Ring(SuperSocket):
 
     def _attach(self, program: list[SockFilter]) -> None:
         array = (SockFilter * len(program))(*program)
-        self.ins.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, bytes(SockFprog(len(program), array)))
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, bytes(SockFprog(len(program), array)))
 
     def _map(self) -> None:
-        self.ins.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
+        self._socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
         frame_bytes = 2048  # only has to divide the block: V3 packs frames of any size
         request = struct.pack(
             "=IIIIIII", BLOCK_BYTES, self.blocks, frame_bytes, self.size_bytes // frame_bytes, RETIRE_MS, 0, 0
         )
-        self.ins.setsockopt(SOL_PACKET, PACKET_RX_RING, request)
-        self._map_memory = mmap.mmap(self.ins.fileno(), self.size_bytes)
+        self._socket.setsockopt(SOL_PACKET, PACKET_RX_RING, request)
+        self._map_memory = mmap.mmap(self._socket.fileno(), self.size_bytes)
         self._memory = memoryview(self._map_memory)
-        self._octets = np.frombuffer(self._map_memory, np.uint8)
-        self._words = self._octets.view(np.uint32)
 
     def wait(self, timeout_s: float) -> bool:
         """Sleep until a block is ready or the time is up. Returns whether there is one."""
@@ -175,6 +170,12 @@ class Ring(SuperSocket):
 
         Give it back with ``release``; until then its frames stay where they are.
         """
+        import numpy as np
+
+        from lab.capture.batch import read_batch, walk
+
+        octets = np.frombuffer(self._map_memory, np.uint8)
+        words = octets.view(np.uint32)
         headers = []
         first = number = self._next
         while number < min(first + most_blocks, self.blocks):
@@ -182,9 +183,9 @@ class Ring(SuperSocket):
             status, count, offset = _BLOCK_HEADER.unpack_from(self._memory, start)[2:]
             if not status & STATUS_USER:
                 break
-            headers.append(walk(self._words, start + offset, count))
+            headers.append(walk(words, start + offset, count))
             number += 1
-        return read_batch(self._octets, headers, (first * BLOCK_BYTES, number * BLOCK_BYTES), number - first)
+        return read_batch(octets, headers, (first * BLOCK_BYTES, number * BLOCK_BYTES), number - first)
 
     def release(self, batch: Batch) -> None:
         """The batch's blocks go back to the kernel: its frames are gone."""
@@ -195,29 +196,21 @@ class Ring(SuperSocket):
     def statistics(self) -> Statistics:
         """What the kernel counted since the last call: frames that passed the filter, and how many of them found no
         room."""
-        received, dropped, _freezes = struct.unpack("=III", self.ins.getsockopt(SOL_PACKET, PACKET_STATISTICS, 12))
+        received, dropped, _freezes = struct.unpack("=III", self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 12))
         return Statistics(received, dropped)
 
-    def recv_raw(self, x: int = MTU_MAX) -> tuple[Any, bytes | None, float | None]:
-        """One frame for Scapy: (its lowest layer, octets, time in seconds since the epoch)."""
-        for frame in self._pending:
-            return Ether, frame.data[:x], frame.time_ns / 1e9
-        if not self.wait(0):
-            return None, None, None
-        self._pending = self.frames()
-        return self.recv_raw(x)
+    def fileno(self) -> int:
+        """The socket's descriptor: it is readable when a block is ready."""
+        return self._socket.fileno()
 
-    @staticmethod
-    def select(sockets: list[Any], remain: float | None = None) -> list[Any]:
-        """Those of Scapy's sockets that have a frame, after at most ``remain`` seconds."""
-        waiting = [s for s in sockets if isinstance(s, Ring) and s._ready()]
-        return waiting or SuperSocket.select(sockets, remain)
+    @property
+    def ready(self) -> bool:
+        """Whether a block is ready now."""
+        return self._ready()
 
     def close(self) -> None:
-        """Give the ring and the socket back."""
+        """Give the ring and the socket back. The memory goes when the last array that looks into it is gone."""
         if not self.closed:
             self.closed = True
-            self._pending = iter(())
             self._memory.release()
-            del self._octets, self._words  # the map is freed when the last array that looks into it is gone
-            self.ins.close()
+            self._socket.close()

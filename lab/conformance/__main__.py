@@ -1,6 +1,7 @@
 """The kit's command: ``python3 -m lab.conformance HOST:PORT`` or ``--client COMMAND``.
 
-Exit status 0 when every case passed, 1 when one did not, 2 when the kit could not begin (wrong arguments, nobody listens).
+Exit status 0 when every case passed, 1 when one did not, 2 when the kit could not begin (wrong arguments, nobody
+listens).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _EXAMPLES = """\
 examples:
   %(prog)s 127.0.0.1:8080                          a server that runs
   %(prog)s --client ./my-client                    a client: the kit starts it and plays the server
-  %(prog)s --client "python3 images/python/client.py" --only script,refused
+  %(prog)s --only script,refused --client python3 images/python/client.py
 """
 
 
@@ -55,7 +56,12 @@ def _parser(prog: str) -> _Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("server", nargs="?", metavar="HOST:PORT", help="the server to check")
-    parser.add_argument("--client", metavar="COMMAND", help="the client to check, as one word in quotes")
+    parser.add_argument(
+        "--client",
+        nargs=argparse.REMAINDER,
+        metavar="COMMAND",
+        help="the client to check: everything behind --client is its command, or one word in quotes is",
+    )
     parser.add_argument("--only", metavar="ID,ID", default="", help="only these cases")
     parser.add_argument("--list", action="store_true", help="show the cases (with --client: the client's) and end")
     parser.add_argument("--quiet", action="store_true", help="show only what did not pass")
@@ -87,7 +93,7 @@ def _main(wanted: argparse.Namespace) -> int:
     began = time.monotonic()
     results = _run_client(wanted, only) if wanted.client is not None else _run_server(wanted, only)
     seconds = time.monotonic() - began
-    subject = wanted.server or wanted.client
+    subject = wanted.server or shlex.join(wanted.client)
     if wanted.junit:
         try:
             Path(wanted.junit).write_text(output.as_junit(subject, results, seconds), "utf-8")
@@ -109,10 +115,12 @@ def _list(cases: list[Case]) -> int:
 
 
 def _run_client(wanted: argparse.Namespace, only: list[str]) -> list[Result]:
-    try:
-        command = shlex.split(wanted.client)
-    except ValueError as error:
-        raise Refusal(f"--client {wanted.client}: {error}; write the command as a shell would take it") from error
+    command = wanted.client
+    if len(command) == 1:
+        try:
+            command = shlex.split(command[0])
+        except ValueError as error:
+            raise Refusal(f"--client {command[0]}: {error}; write the command as a shell would take it") from error
     if not command:
         raise Refusal("--client needs a command, such as ./my-client")
     return run_client_cases(command, patience_s=wanted.patience, only=only)

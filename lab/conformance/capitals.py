@@ -1,9 +1,10 @@
 """Capital letters as rules P9 to P11 want them, the same from every Python: the kit's own idea of a right answer.
 
-Python's str.upper() is the Unicode Default Case Conversion toUppercase (The Unicode Standard §3.13, R1) in the root locale, but
-its tables are as old as the Python. The kit expects Unicode 15; the letters that older Pythons lack are listed here, and those
-that came later may have a capital letter or not (rule P10). Nothing else can change: Unicode's stability policy fixes the case
-mappings of a character once it is encoded, except that a letter without a capital may be given one that is new.
+Python's str.upper() is the Unicode Default Case Conversion toUppercase (The Unicode Standard §3.13, R1) in the root
+locale, but its tables are as old as the Python. The kit expects Unicode 15; the letters that older Pythons lack are
+listed here, and those that came later may have a capital letter or not (rule P10). Nothing else can change:
+Unicode's stability policy fixes the case mappings of a character once it is encoded, except that a letter without a
+capital may be given one that is new.
 """
 
 from __future__ import annotations

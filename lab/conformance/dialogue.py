@@ -1,8 +1,9 @@
-"""Conversations as data: most server cases are a row of small steps, so that one can read them without reading code.
+"""Conversations as data: most server cases are a row of small steps, so that one can read them without reading
+code.
 
-``case("crlf", "A line that…", "P3", "…advice…", send(b"a\\r\\n"), read(b"A\\r\\n"), probe())`` is a whole case. A step is a
-function that gets the connection. The last step of most cases is probe(): one more line and its answer. It shows that
-nothing was left over and that the server still listens, without depending on how the server closes.
+``case("crlf", "A line that…", "P3", "…advice…", send(b"a\\r\\n"), read(b"A\\r\\n"), probe())`` is a whole case. A
+step is a function that gets the connection. The last step of most cases is probe(): one more line and its answer.
+It shows that nothing was left over and that the server still listens, without depending on how the server closes.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from lab.conformance.peer import Peer
 Step = Callable[[Peer], object]
 
 
-def case(id: str, name: str, rule: str, advice: str, *steps: Step, alone: bool = False) -> Case:
+def case(key: str, name: str, rule: str, advice: str, *steps: Step, alone: bool = False) -> Case:
     """A case that is one conversation over one connection."""
 
     def play(target: Target) -> None:
         converse(target, *steps)
 
-    return Case(id, name, rule, advice, play, alone)
+    return Case(key, name, rule, advice, play, alone)
 
 
 def converse(target: Target, *steps: Step) -> None:

@@ -1,7 +1,7 @@
 """What a case is, what came of it, and how octets are written down for people.
 
-Pass, fail and error are kept apart: *fail* says that the program breaks a rule; *error* says that the kit could not find out
-(this machine has no file descriptors left, nobody listens), which is no verdict on the program.
+Pass, fail and error are kept apart: *fail* says that the program breaks a rule; *error* says that the kit could not
+find out (this machine has no file descriptors left, nobody listens), which is no verdict on the program.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def told(result: Result) -> list[str]:
     if result.outcome == "pass":
         return lines
     story = [
-        ("rule", result.rule if result.rule.startswith("P") else f"images/CONTRACT.md, {result.rule}"),
+        ("rule", result.rule if result.rule.startswith("P") else result.rule.replace("contract", "images/CONTRACT.md")),
         ("sent", result.sent),
         ("expected", result.expected),
         ("got", result.got),

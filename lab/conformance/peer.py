@@ -1,8 +1,9 @@
-"""One TCP connection to a server under test, with questions that a case asks: is this the answer? is that a FIN or a RST?
+"""One TCP connection to a server under test, with questions that a case asks: is this the answer? is that a FIN or
+a RST?
 
-Plain blocking sockets with a time limit. What was sent and what has come is remembered, so that a failure can tell it. The
-longest pause *inside* a line that this side made is remembered as well: if this machine was so busy that a pause came near the
-server's 200 ms, a failure may be the machine's fault, and the case is tried again (see run.py).
+Plain blocking sockets with a time limit. What was sent and what has come is remembered, so that a failure can tell
+it. The longest pause *inside* a line that this side made is remembered as well: if this machine was so busy that a
+pause came near the server's 200 ms, a failure may be the machine's fault, and the case is tried again (see run.py).
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class Peer:
             self.read(expected, within_s=within_s)
 
     def ask_many(self, messages: list[bytes], *, within_s: float) -> list[bytes]:
-        """Send messages as lines and read as many lines meanwhile; returns them without LF. Raises Failed if some are missing."""
+        """Send messages as lines and read as many meanwhile; returns the answers without LF. Raises Failed."""
         deadline = time.monotonic() + within_s
         lines, rest = 0, b""
         with self._sending(b"\n".join(messages) + b"\n"):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.conformance.model import Failed, Unable
+from lab.conformance.model import Failed, Unable, shown
 
 OUR_VARIABLES = ("ECHO_HOST", "ECHO_PORT", "ECHO_TIMEOUT_S", "ECHO_SCRIPT")
 
@@ -25,6 +25,17 @@ class Done:
     status: int
     out: bytes
     err: bytes
+
+    def must_be(self, status: int, *, out: bytes | None = None, err: str | None = None) -> None:
+        """Compare with what should be. err: the sentences on standard error, a line each. Raises Failed."""
+        if b"Traceback" in self.err or b"Exception in" in self.err:
+            raise Failed("a sentence", f"a stack trace: {shown(self.err, 600)}")
+        if err is not None and self.err != err.encode():
+            raise Failed(f"on standard error {shown(err.encode(), 400)}", shown(self.err, 400))
+        if out is not None and self.out != out:
+            raise Failed(f"on standard output {shown(out)}", shown(self.out))
+        if self.status != status:
+            raise Failed(f"exit status {status}", f"{self.status}, and on standard error {shown(self.err, 400)}")
 
 
 @dataclass(frozen=True)
@@ -61,13 +72,13 @@ class Program:
     def run(
         self,
         *args: str,
-        input: bytes = b"",
+        stdin: bytes = b"",
         env: Mapping[str, str] | None = None,
         keep_open: bool = False,
         during: Callable[[subprocess.Popen[bytes]], None] | None = None,
         within_s: float | None = None,
     ) -> Done:
-        """Run it to its end. input: what comes through its standard input, which then ends unless keep_open is set.
+        """Run it to its end. stdin: what comes through its standard input, which then ends unless keep_open is set.
 
         during: called while it runs. Raises Failed when it doesn't end in time.
         """
@@ -80,7 +91,7 @@ class Program:
             raise
         finally:
             os.close(reading)
-        feeder = threading.Thread(target=_feed, args=(writing, input, keep_open), daemon=True)
+        feeder = threading.Thread(target=_feed, args=(writing, stdin, keep_open), daemon=True)
         feeder.start()
         try:
             if during:

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lab.conformance import client_cases as of_clients
-from lab.conformance import server_life, server_load, server_text
+from lab.conformance import client_talk, client_trouble, server_life, server_load, server_text, terminal
 from lab.conformance.model import Busy, Case, Failed, Result, Target, Unable
 from lab.conformance.program import Program
 
@@ -29,7 +28,7 @@ def server_cases() -> list[Case]:
 
 def client_cases() -> list[Case]:
     """All cases for clients."""
-    return list(of_clients.CASES)
+    return [*client_talk.CASES, *client_trouble.CASES, *terminal.CASES]
 
 
 def run_server_cases(
@@ -46,8 +45,8 @@ def run_server_cases(
     """Run the cases against the server at host and port; returns a result for each, in the order of server_cases().
 
     flush_ms, max_line_octets: what the server was started with. connections: how many at once. patience_s: how long an
-    answer may take. only: ids of cases, if not all. progress: called with each result as it comes. Raises ValueError for an
-    unknown id.
+    answer may take. only: ids of cases, if not all. progress: called with each result as it comes. Raises
+    ValueError for an unknown id.
     """
     target = Target(host, port, flush_ms, max_line_octets, patience_s, connections)
     return run(chosen(server_cases(), only), target, progress)

@@ -1,4 +1,6 @@
-"""Server cases on the life of a conversation: quit, the end of a side, silence, the line that is too long (P13 to P23)."""
+"""Server cases on the life of a conversation: quit, the end of a side, silence, the line that is too long (P13 to
+P23).
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,12 @@ _SILENCE = (
     "Start a timer of 200 ms (ECHO_FLUSH_MS) at every arrival that leaves a line unfinished; cancel it at the next."
 )
 _LATE = "After an answer by silence forget that message. A line end that comes late is an empty line."
-_LONG = "Count the octets of the unfinished line as they arrive; over the limit send the ERROR line, then close as for quit."
+_LONG = "Count the octets of an unfinished line as they arrive; over the limit send the ERROR line, then close (P16)."
 
 NOT_QUIT = (
-    b" quit\n", b"quit \n", b"quit!\n", b"quite\n", b"quitter\n", b"unquit\n", b"qui\nt\n", b"quit quit\n", b"quit\x00\n",
-    b"quit\r\r\n", b"\tquit\r\n", b"\xef\xbb\xbfquit\n", "quıt\n".encode(), b"'quit'\n", b"Good bye\n", b"exit\n",
+    b" quit\n", b"quit \n", b"quit!\n", b"quite\n", b"quitter\n", b"unquit\n", b"qui\nt\n", b"quit quit\n",
+    b"quit\x00\n", b"quit\r\r\n", b"\tquit\r\n", b"\xef\xbb\xbfquit\n", "quıt\n".encode(),
+    b"'quit'\n", b"Good bye\n", b"exit\n",
 )  # fmt: skip
 
 
@@ -182,9 +185,11 @@ def _over_harms_nobody(target: Target) -> None:
 
 QUIT = [
     case("quit-lf", "quit is answered Good bye, then FIN", "P13", _BYE, send(b"quit\n"), read(b"Good bye\n"), end()),
-    case("quit-crlf", "quit with CRLF is answered with CRLF", "P13", _BYE, send(b"quit\r\n"), read(b"Good bye\r\n"), end()),
+    case("quit-crlf", "quit with CRLF is answered with CRLF", "P13", _BYE,
+         send(b"quit\r\n"), read(b"Good bye\r\n"), end()),
     Case("quit-any-case", "quit in any letter case", "P13", _QUIT, _every_case_of_quit),
-    case("quit-cut", "quit in segments of one octet", "P5", _QUIT, send(b"quit\n", pieces=1), read(b"Good bye\n"), end()),
+    case("quit-cut", "quit in segments of one octet", "P5", _QUIT,
+         send(b"quit\n", pieces=1), read(b"Good bye\n"), end()),
     case("not-quit", "Words that only look like quit are answered", "P14", _QUIT,
          send(b"".join(NOT_QUIT)), read(answers_to(b"".join(NOT_QUIT))), probe()),
     case("quit-after-lines", "Lines before quit are answered first", "P15", _BYE,
@@ -241,8 +246,8 @@ SILENCE = [
 ]  # fmt: skip
 
 TIMING = [
-    Case("silence-200-ms", "Silence is 200 ms long: not less, not more than twice", "P19", _SILENCE, _how_long_silence_is,
-         alone=True),
+    Case("silence-200-ms", "Silence is 200 ms long: not less, not more than twice", "P19", _SILENCE,
+         _how_long_silence_is, alone=True),
     Case("slow-typing", "An octet now and then is not silence", "P19", _SILENCE, _slow_typing, alone=True),
     Case("at-once", "A whole line is answered at once", "P6",
          "Answer when the LF has arrived, write the answer in one piece, and set TCP_NODELAY.", _at_once, alone=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import selectors
 import time
@@ -10,7 +11,7 @@ from lab.conformance.dialogue import converse, probe, read, send
 from lab.conformance.model import Case, Failed, Target, Unable
 from lab.conformance.peer import Peer, words_of
 
-_MANY = "Serve all connections at once: an event loop (epoll, asyncio, Node) or a thread for each, and listen() with a large backlog."
+_MANY = "Serve all connections at once: an event loop or a thread for each, and listen() with a large backlog."
 _SLOW = (
     "When send() would block, remember the answers of this client and stop reading from it until they are gone; "
     "serve the others meanwhile. While you do not read, the 200 ms of silence must not run."
@@ -66,7 +67,7 @@ def _all_answer(peers: list[Peer], word: bytes, target: Target, open_now: int) -
 
 
 def _silent_clients(target: Target) -> None:
-    """Some connect and say nothing, or half a line. A server that serves one after another would never come to the last."""
+    """Some connect and say nothing, or half a line. A server that serves one by one would never come to the last."""
     with Peer(target), Peer(target) as half, Peer(target):
         half.send(b"half a li")
         converse(target, send(b"hello\n"), read(b"HELLO\n"), probe())
@@ -114,10 +115,8 @@ class _Deaf:
             while got_octets < total:
                 if left:
                     connection.setblocking(False)
-                    try:
+                    with contextlib.suppress(BlockingIOError):
                         left = left[connection.send(left) :]
-                    except BlockingIOError:
-                        pass
                     connection.settimeout(self.target.patience_s)
                 octets = connection.recv(1 << 18)
                 if not octets:

@@ -7,29 +7,30 @@ from lab.conformance.dialogue import case, probe, read, send
 from lab.conformance.model import Case, Failed, Target, shown
 from lab.conformance.peer import Peer
 
-_STREAM = "TCP is a stream: recv() returns whatever has arrived, half a line or ten lines. Collect octets, and cut at LF only."
+_STREAM = "TCP is a stream: recv() returns what has arrived, half a line or ten lines. Collect octets, cut at LF only."
 _LINE_END = "Look at the octet before the LF: a CR there belongs to the line end, and the answer ends the same way."
 _OCTETS = "Read octets, not text lines, and cut at LF only; trim nothing, drop nothing."
 _UPPER = (
     "Use Unicode's full default mapping in the root locale: str.upper() in Python, toUpperCase() in JavaScript, "
-    "toUpperCase(Locale.ROOT) in Java, u8_toupper() of libunistring in C, C++ and C#. toupper() and towupper() know too little."
+    "toUpperCase(Locale.ROOT) in Java, u8_toupper() of libunistring in C, C++ and C#. "
+    "toupper() and towupper() know too little."
 )
 _INVALID = (
     "Decode strictly. If that fails anywhere, take the whole line as octets, change only a to z, and send it back."
 )
 
 
-def _echo(id: str, name: str, rule: str, advice: str, octets: bytes, *, pieces: int = 0) -> Case:
+def _echo(key: str, name: str, rule: str, advice: str, octets: bytes, *, pieces: int = 0) -> Case:
     """A case that sends whole lines and expects their answers."""
-    return case(id, name, rule, advice, send(octets, pieces=pieces), read(answers_to(octets)), probe())
+    return case(key, name, rule, advice, send(octets, pieces=pieces), read(answers_to(octets)), probe())
 
 
-def _letters(id: str, name: str, text: str) -> Case:
-    return _echo(id, name, "P9", _UPPER, text.encode("utf-8") + b"\n")
+def _letters(key: str, name: str, text: str) -> Case:
+    return _echo(key, name, "P9", _UPPER, text.encode("utf-8") + b"\n")
 
 
-def _invalid(id: str, name: str, octets: bytes) -> Case:
-    return _echo(id, name, "P11", _INVALID, b"ab" + octets + b"\n")
+def _invalid(key: str, name: str, octets: bytes) -> Case:
+    return _echo(key, name, "P11", _INVALID, b"ab" + octets + b"\n")
 
 
 def _every_code_point(target: Target) -> None:
@@ -56,7 +57,7 @@ FRAMING = [
     _echo("byte-by-byte", "A line in segments of one octet is one message", "P5", _STREAM, b"hello, world\n", pieces=1),
     _echo("split-in-two", "A line in two segments is one message", "P5", _STREAM, b"hello world\n", pieces=7),
     _echo("joined", "Lines in one segment are answered one by one", "P5", _STREAM, b"one\ntwo\nthree\n"),
-    _echo("split-and-joined", "Segments that end inside lines", "P5", _STREAM, b"one\ntwo\nthree\nfour\n" * 5, pieces=9),
+    _echo("split-and-joined", "Segments that end inside lines", "P5", _STREAM, b"one\ntwo\nthree\n" * 5, pieces=9),
     _echo("long-line", "A line of 200,000 octets is one message", "P5", _STREAM, b"long line " * 20_000 + b"\n"),
     _echo("long-and-short", "Long and short lines take turns", "P5", _STREAM, (b"x" * 70_000 + b"\nshort\n") * 3),
     _echo("pipelined", "1,000 lines sent without waiting are answered in order", "P6", _STREAM,
@@ -97,8 +98,8 @@ LETTERS = [
           ("ΐ" * 20_000 + "\n").encode()),
     _echo("letters-cut", "A character that is cut by segments is whole", "P5", _STREAM,
           "straße κόσμος 𐐨 ﬁ\n".encode(), pieces=1),
-    Case("every-code-point", "Every code point of Unicode has the right capital letter", "P9", _UPPER, _every_code_point,
-         alone=True),
+    Case("every-code-point", "Every code point of Unicode has the right capital letter", "P9", _UPPER,
+         _every_code_point, alone=True),
 ]  # fmt: skip
 
 INVALID = [

@@ -1,7 +1,8 @@
-"""The server that the kit plays for a client under test: it talks as a case wants it, and notes what the client did.
+"""The server that the kit plays for a client under test: it talks as a case wants it, and notes what the client
+did.
 
-One connection, one thread. The conversation is a function that gets a Guest; whatever it raises is raised again when
-the case asks for the result, so that a case reads from top to bottom.
+One connection, one thread. The conversation is a function that gets a Guest; whatever it raises is raised again
+when the case asks for the result, so that a case reads from top to bottom.
 """
 
 from __future__ import annotations
@@ -138,20 +139,31 @@ class StandIn:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread, if nobody has come
+        self._wake()
         self.listener.close()
         if self.guest:
             self.guest.connection.close()
 
-    def result(self) -> bytes:
-        """Wait for the end of the conversation; returns all octets of the client. Raises what went wrong in it."""
+    def result(self, said: bytes = b"") -> bytes:
+        """The client has ended: wait for the end of the conversation; returns all octets that the client sent.
+
+        said: the client's standard error, for the story if something went wrong. Raises what went wrong.
+        """
+        self._wake()
         self._thread.join(2 * self.patience_s)
+        if self.guest is None:
+            raise Failed("a connection from the client", f"none; the client said {shown(said, 400)}")
+        if isinstance(self._problem, Failed) and said:
+            raise Failed(self._problem.expected, f"{self._problem.got}; the client said {shown(said, 400)}")
         if self._problem:
             raise self._problem
-        if self.guest is None:
-            raise Failed("a connection from the client", "none")
         return bytes(self.guest.got)
+
+    def _wake(self) -> None:
+        """Nobody can come any more: accept() in the thread shall return, if it still waits."""
+        if not self.came.is_set():
+            with contextlib.suppress(OSError):
+                self.listener.shutdown(socket.SHUT_RDWR)
 
     def nobody_came(self) -> None:
         """The client must not have connected. Raises Failed."""

@@ -1,7 +1,8 @@
 """Client cases on a terminal: the kit is the person at the keyboard (on Unix, where there are pseudo-terminals).
 
-The client gets a pseudo-terminal as its controlling terminal, so that Ctrl-C and Ctrl-D mean what they mean there. What it
-prints may have escape sequences of line editing between, so the cases search the screen instead of comparing it.
+The client gets a pseudo-terminal as its controlling terminal, so that Ctrl-C and Ctrl-D mean what they mean there.
+What it prints may have escape sequences of line editing between, so the cases search the screen instead of
+comparing it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ settings[0] |= 0o40000  # IUTF8
 termios.tcsetattr(0, termios.TCSANOW, settings)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
+
+# No person presses Ctrl-C within microseconds of the prompt: a client may not be waiting for keys yet.
+_REACTION_S = 0.2
 
 CTRL_C, CTRL_D, BACKSPACE = b"\x03", b"\x04", b"\x7f"
 
@@ -103,7 +107,7 @@ def at_the_terminal(program: Program, server: StandIn) -> Iterator[Screen]:
         os.close(leader)
 
 
-def _case(id: str, name: str, rule: str, act: Callable[[Screen], None], sent: bytes, status: int,
+def _case(key: str, name: str, rule: str, act: Callable[[Screen], None], sent: bytes, status: int,
           talk: Callable[[Guest], object] = Guest.echo, advice: str = _ADVICE) -> Case:  # fmt: skip
     """act: what the person does and sees. sent: what the server must get."""
 
@@ -115,13 +119,13 @@ def _case(id: str, name: str, rule: str, act: Callable[[Screen], None], sent: by
                 screen.wait_for("> ")
                 act(screen)
                 ended = screen.status()
-            got = server.result()
+            got = server.result(screen.octets)
         if got != sent:
             raise Failed(f"the server gets {shown(sent)}", shown(got))
         if ended != status:
             raise Failed(f"exit status {status}", f"{ended}; the screen: {shown(screen.octets, 400)}")
 
-    return Case(id, name, rule, advice, play)
+    return Case(key, name, rule, advice, play)
 
 
 def _talk(screen: Screen) -> None:
@@ -150,6 +154,7 @@ def _ctrl_d(screen: Screen) -> None:
 
 
 def _ctrl_c(screen: Screen) -> None:
+    time.sleep(_REACTION_S)
     screen.type(CTRL_C)
 
 

@@ -40,9 +40,7 @@ class Sessions:
         self.server_seq = numbers * np.uint32(70001) + np.uint32(5000)
         ports = first_port + numbers % 50_000
         hosts = numbers // 50_000
-        self.templates = {
-            side: self._template(side, ports, hosts, frame_bytes) for side in ("client", "server")
-        }
+        self.templates = {side: self._template(side, ports, hosts, frame_bytes) for side in ("client", "server")}
 
     def _template(
         self, side: str, ports: npt.NDArray[np.uint32], hosts: npt.NDArray[np.uint32], frame_bytes: int
@@ -51,7 +49,9 @@ class Sessions:
         macs = bytes.fromhex("02000000000a020000000014")
         frames[:, 0:12] = np.frombuffer(macs if side == "client" else macs[6:] + macs[:6], np.uint8)
         frames[:, 12:14] = (8, 0)
-        frames[:, 14:26] = np.frombuffer(struct.pack("!BBHHHBBH", 0x45, 0, frame_bytes - 14, 0, 0x4000, 64, 6, 0), np.uint8)
+        frames[:, 14:26] = np.frombuffer(
+            struct.pack("!BBHHHBBH", 0x45, 0, frame_bytes - 14, 0, 0x4000, 64, 6, 0), np.uint8
+        )
         client, server = slice(26, 30), slice(30, 34)
         client_port, server_port = slice(34, 36), slice(36, 38)
         if side == "server":

@@ -18,7 +18,7 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
 
 from lab.capture.errors import TapError
-from lab.capture.filter import EXPRESSION, SockFilter, compile_program
+from lab.capture.filter import EXPRESSION, SockFilter, compile_program, compiled
 
 
 def run(program: list[SockFilter], octets: bytes) -> int:
@@ -72,10 +72,25 @@ LEFT_OUT = {
 
 @pytest.fixture(scope="module")
 def program() -> list[SockFilter]:
+    """The program as the tap loads it."""
+    return compile_program(EXPRESSION, 65535)
+
+
+@pytest.fixture(scope="module")
+def fresh() -> list[SockFilter]:
+    """The same expression, compiled now by this machine's libpcap."""
     try:
-        return compile_program(EXPRESSION, 65535)
+        return [SockFilter(*instruction) for instruction in compiled(EXPRESSION)]
     except TapError as error:
-        pytest.skip(f"libpcap is not on this machine: {error}")
+        pytest.skip(f"this machine has no libpcap to compare with ({error})")
+
+
+@pytest.mark.parametrize("name", [*KEPT, *LEFT_OUT])
+def test_the_program_in_the_repository_decides_as_a_freshly_compiled_one(
+    program: list[SockFilter], fresh: list[SockFilter], name: str
+) -> None:
+    octets = bytes({**KEPT, **LEFT_OUT}[name])
+    assert bool(run(program, octets)) == bool(run(fresh, octets))
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -94,6 +109,6 @@ def test_the_snaplen_stands_in_the_return_instruction(program: list[SockFilter])
     assert run(compile_program(EXPRESSION, 96), bytes(KEPT["TCP"])) == 96
 
 
-def test_a_filter_that_libpcap_does_not_understand_is_one_sentence(program: list[SockFilter]) -> None:
+def test_a_filter_that_libpcap_does_not_understand_is_one_sentence(fresh: list[SockFilter]) -> None:
     with pytest.raises(TapError, match="not one libpcap understands"):
         compile_program("tcp and and", 96)
