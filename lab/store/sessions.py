@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lab.session.events import Closed, Event, Recorded
@@ -171,11 +171,6 @@ class SessionStore:
         self._dirty[session] = live
         if self._pending_bytes > self._buffer_limit_bytes:
             self.flush()
-
-    def handle_all(self, events: Iterable[Event]) -> None:
-        """handle() for each."""
-        for event in events:
-            self.handle(event)
 
     def flush(self) -> None:
         """Writes everything that waits, so that a reader sees it; tries again what failed before."""

@@ -1,8 +1,9 @@
 """A flood of echo sessions onto an interface at a steady rate: what the taps are measured with.
 
-Whole sessions, as an echo server and its clients would send them: handshake, data in turns (every segment with right numbers and
-checksums), FINs from both sides. The frames are built by NumPy, a thousand at a time, straight into an AF_PACKET transmit ring
-(TPACKET_V2), so one core sends several hundred thousand a second. It prints one line of JSON: frames sent, seconds, rate.
+Whole sessions, as an echo server and its clients would send them: handshake, data in turns (every segment with right
+numbers and checksums), FINs from both sides. The frames are built by NumPy, a thousand at a time, straight into an
+AF_PACKET transmit ring (TPACKET_V2), so one core sends several hundred thousand a second. It prints one line of JSON:
+frames sent, seconds, rate.
 """
 
 from __future__ import annotations

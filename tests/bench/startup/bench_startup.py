@@ -1,7 +1,9 @@
 """How long from ``docker compose up`` to the first complete session file, against the floor.
 
-The floor is a compose project with as many containers (idle ones of the same image) and as many networks, up to the moment when all
-of them run: no lab with these containers can be faster. Both are measured in turn, warm, in one run, and the ratio of the medians is printed.
+The floor is a compose project with as many containers (idle ones of the same image) and as many networks, up to the
+moment when all
+of them run: no lab with these containers can be faster. Both are measured in turn, warm, in one run, and the ratio of
+the medians is printed.
 
     python3 -m tests.bench.startup.bench_startup [--pairs 5]
 """

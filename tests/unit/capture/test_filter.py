@@ -46,14 +46,16 @@ def run(program: list[SockFilter], octets: bytes) -> int:
             raise AssertionError(f"instruction {op.code:#x} is not known here")
 
 
-V4 = Ether() / IP(src="192.0.2.20", dst="192.0.2.10")
-V6 = Ether() / IPv6(src="2001:db8:7::20", dst="2001:db8:7::10")
+# With both hardware addresses given: Scapy would ask the network for missing ones.
+ETHER = Ether(src="02:00:00:00:00:14", dst="02:00:00:00:00:0a")
+V4 = ETHER / IP(src="192.0.2.20", dst="192.0.2.10")
+V6 = ETHER / IPv6(src="2001:db8:7::20", dst="2001:db8:7::10")
 KEPT = {
     "TCP": V4 / TCP(),
     "TCP on any port": V4 / TCP(sport=1, dport=65535),
     "ICMP": V4 / ICMP(),
-    "ARP": Ether() / ARP(),
-    "a later fragment": Ether() / IP(frag=10, proto=6) / Raw(b"x" * 30),
+    "ARP": ETHER / ARP(),
+    "a later fragment": ETHER / IP(frag=10, proto=6) / Raw(b"x" * 30),
     "TCP over IPv6": V6 / TCP(),
     "neighbour solicitation": V6 / ICMPv6ND_NS(),
     "ICMPv6 echo": V6 / ICMPv6EchoRequest(),
@@ -66,7 +68,7 @@ LEFT_OUT = {
     "UDP over IPv6": V6 / UDP(),
     "router solicitation": V6 / ICMPv6ND_RS(),
     "multicast listener report": V6 / IPv6ExtHdrHopByHop() / ICMPv6MLReport2(),
-    "another EtherType": Ether(type=0x88CC) / Raw(b"x" * 50),
+    "another EtherType": Ether(src=ETHER.src, dst=ETHER.dst, type=0x88CC) / Raw(b"x" * 50),
 }
 
 

@@ -68,12 +68,14 @@ class Lab:
 
     def feed(self, *given: Frame) -> None:
         for one in given:
-            self.bench.store.handle_all(self.tracker.feed(one))
+            for event in self.tracker.feed(one):
+                self.bench.store.handle(event)
         self.bench.store.flush()
 
     def pass_time(self, seconds: float) -> None:
         self.bench.later(seconds)
-        self.bench.store.handle_all(self.tracker.tick(self.bench.now_ns))
+        for event in self.tracker.tick(self.bench.now_ns):
+            self.bench.store.handle(event)
         self.bench.store.flush()
 
     def facts(self) -> dict[str, Any]:
@@ -131,7 +133,8 @@ def test_frames_the_kernel_dropped_withhold_the_certificate_in_every_place(lab: 
 
 def test_a_stopped_tap_leaves_every_file_finished(lab: Lab) -> None:
     lab.feed(*frames()[:6])
-    lab.bench.store.handle_all(lab.tracker.stop(START_NS + 10**9))
+    for event in lab.tracker.stop(START_NS + 10**9):
+        lab.bench.store.handle(event)
     lab.bench.store.close()
     assert lab.facts()["verdict"] == "cut"
     assert read_capture(lookup(lab.bench.captures, "1").pcapng_path).interfaces[0].statistics is not None
