@@ -23,12 +23,11 @@ _SHORTEST_STRIDE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class FrameColumns:
     """Frames as columns, one row a frame, in the order of their arrival.
 
-    memory: the ring. start: where each frame begins in it. captured, length: octets there and octets on the wire.
-    time_ns: nanoseconds since the epoch. outgoing: sent by this host. span: the octets of the ring in which they lie.
-    blocks: how many blocks that is.
+    memory: the octets in which they lie. start: where each begins in it. captured, length: octets there and octets on
+    the wire. time_ns: nanoseconds since the epoch. outgoing: sent by this host.
     """
 
     memory: npt.NDArray[np.uint8]
@@ -37,14 +36,12 @@ class Batch:
     length: Ints
     time_ns: Ints
     outgoing: npt.NDArray[np.bool_]
-    span: tuple[int, int]
-    blocks: int
 
     def __len__(self) -> int:
         return len(self.start)
 
     def frame(self, row: int) -> Frame:
-        """One row as a frame of its own: a copy, so it outlives the batch."""
+        """One row as a frame of its own: a copy, so it outlives the memory."""
         start = int(self.start[row])
         return Frame(
             int(self.time_ns[row]),
@@ -53,6 +50,14 @@ class Batch:
             0,
             Direction.OUTBOUND if self.outgoing[row] else Direction.INBOUND,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(FrameColumns):
+    """Frames that still lie in the ring. span: the octets of the ring in which they lie; blocks: how many blocks."""
+
+    span: tuple[int, int]
+    blocks: int
 
 
 def walk(words: npt.NDArray[np.uint32], first: int, count: int) -> Ints:

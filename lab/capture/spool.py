@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lab.capture.batch import Batch
+from lab.capture.batch import Batch, FrameColumns
 from lab.capture.ring import BLOCK_BYTES
 from lab.wire.columns import Columns, columns
-from lab.wire.frame import Direction, Frame
 
 Ints = npt.NDArray[np.int64]
 
@@ -25,28 +24,10 @@ _MARGIN = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Pile:
-    """All frames of the spool, one row a frame, in the order of their arrival. The names are those of Batch and
-    Columns."""
+class Pile(FrameColumns):
+    """All frames of the spool, with their headers."""
 
-    memory: npt.NDArray[np.uint8]
-    start: Ints
-    captured: Ints
-    length: Ints
-    time_ns: Ints
-    outgoing: npt.NDArray[np.bool_]
     headers: Columns
-
-    def frame(self, row: int) -> Frame:
-        """One row as a frame of its own."""
-        start = int(self.start[row])
-        return Frame(
-            int(self.time_ns[row]),
-            self.memory[start : start + int(self.captured[row])].tobytes(),
-            int(self.length[row]),
-            0,
-            Direction.OUTBOUND if self.outgoing[row] else Direction.INBOUND,
-        )
 
 
 class Spool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from lab.report.text import duration, quote
 from lab.session.events import Note, Recorded
 from lab.session.session import Session
+from lab.session.words import count
 
 MIN_WIDTH = 60
 _TIME = 9  # columns of the time
@@ -61,14 +62,14 @@ def ladder(
     Returns the drawing, lines separated by LF, without one at the end.
     """
     style = style or Style()
-    count = len(recorded) + left_out + len(tail)
-    lines = [*_heading(session, count, style), ""]
+    total = len(recorded) + left_out + len(tail)
+    lines = [*_heading(session, total, style), ""]
     start_ns = min((r.frame.time_ns for r in recorded), default=0)
     for number, record in enumerate(recorded, 1):
         lines += _rung(number, (record.frame.time_ns - start_ns) / 1e6, record.note, style)
     if left_out:
         lines += ["", f"{'':{_TIME}} … {left_out} frames are not drawn here; the file has them …", ""]
-    for number, record in enumerate(tail, count - len(tail) + 1):
+    for number, record in enumerate(tail, total - len(tail) + 1):
         lines += _rung(number, (record.frame.time_ns - start_ns) / 1e6, record.note, style)
     lines += ["", *_ending(session, style)]
     return "\n".join(style.plain(line) for line in lines)
@@ -82,7 +83,7 @@ def _heading(session: Session, frames: int, style: Style) -> list[str]:
     roles = f"client {session.client} → server {session.server}"
     inner = max(MIN_WIDTH, style.width) - _TIME - 1
     head = f"{'ms':>{_TIME}} {'client':<{_STATE}}{'':^{inner - 2 * _STATE}}{'server':>{_STATE}}"
-    numbers = "seq and ack are relative to each side's first number; (as they stand in the header)"
+    numbers = "seq and ack count from each side's first number (as in the header)"
     inner_width = max(MIN_WIDTH, style.width)
     return [
         *_wrapped(title, inner_width),
@@ -110,7 +111,8 @@ def _rung(number: int, time_ms: float, note: Note, style: Style) -> list[str]:
 
 
 def _arrow(note: Note, width: int) -> str:
-    label = f" {note.flags or note.kind}{', ' + str(note.length_bytes) + ' octets' if note.length_bytes else ''} "
+    length = f", {count(note.length_bytes, 'octet')}" if note.length_bytes else ""
+    label = f" {note.flags or note.kind}{length} "
     if note.sender == "client":
         return f"──{label}".ljust(width - 1, "─")[: width - 1] + "▶"
     if note.sender == "server":

@@ -6,7 +6,7 @@ is not a printable character is shown as an escape, as a C or Python program wou
 
 from __future__ import annotations
 
-_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0", "\\": "\\\\", '"': '\\"'}
+from lab.session.words import escape
 
 
 def quote(octets: bytes, width: int = 60) -> str:
@@ -16,7 +16,7 @@ def quote(octets: bytes, width: int = 60) -> str:
     Printable characters stand as they are; control characters, format characters (they could reverse the line) and
     octets that are not UTF-8 are escaped.
     """
-    pieces = [_escape(character) for character in octets.decode("utf-8", "surrogateescape")]
+    pieces = [escape(character) for character in octets.decode("utf-8", "surrogateescape")]
     text = "".join(pieces)
     if len(text) + 2 <= width:
         return f'"{text}"'
@@ -29,17 +29,6 @@ def quote(octets: bytes, width: int = 60) -> str:
         room -= len(piece)
         kept.append(piece)
     return f'"{"".join(kept)}{tail}'
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # an octet that is not UTF-8, as surrogateescape carries it
-        return f"\\x{code - 0xDC00:02x}"
-    if character in _ESCAPES:
-        return _ESCAPES[character]
-    if character.isprintable():
-        return character
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def duration(nanoseconds: int) -> str:

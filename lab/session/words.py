@@ -26,7 +26,7 @@ def quote(octets: bytes, limit: int = QUOTE_LENGTH) -> str:
     pieces: list[str] = []
     room = limit
     for character in text:
-        piece = _escape(character)
+        piece = escape(character)
         if len(piece) > room:
             return f'"{"".join(pieces)}…"'
         room -= len(piece)
@@ -34,7 +34,8 @@ def quote(octets: bytes, limit: int = QUOTE_LENGTH) -> str:
     return f'"{"".join(pieces)}"'
 
 
-def _escape(character: str) -> str:
+def escape(character: str) -> str:
+    """A character as it can be shown anywhere: itself if it is printable, else as C or Python would write it."""
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # an octet that is not UTF-8, as surrogateescape carries it
         return f"\\x{code - 0xDC00:02x}"
