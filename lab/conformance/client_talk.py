@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from lab.conformance import wording
 from lab.conformance.model import Case, Failed, shown
-from lab.conformance.program import Program, script_file
+from lab.conformance.program import Done, Program, ended, killed_at_the_end, read_within, script_file
 from lab.conformance.stand_in import Guest, StandIn, Talk
 
 _PASS = "Passing through, copy octets: standard input to the socket, the socket to standard output, both at once."
@@ -82,14 +83,36 @@ def _only_fin(guest: Guest) -> None:
 
 
 def _large(program: Program) -> None:
-    """3 MB through small buffers: a client that reads only when all is sent would wait for ever."""
-    block = b"a line that is long enough to fill the buffers soon\n" * 60_000
-    with StandIn(Guest.echo, program.patience_s, small_buffers=True) as server:
+    """16 MB, more than the kernels' buffers take: a client that reads only when all is sent would wait for ever."""
+    block = (b"a long line " * 1000 + b"\n") * 1333
+    with StandIn(Guest.echo_octets, program.patience_s, small_buffers=True) as server:
         done = program.run("127.0.0.1", server.port, stdin=block, within_s=6 * program.patience_s)
         got = server.result(done.err)
     if got != block:
         raise Failed(f"the server gets {len(block)} octets", f"{len(got)}, or other ones")
     done.must_be(0, out=block.upper(), err="")
+
+
+def _meanwhile(program: Program) -> None:
+    """The next line is typed only when the answer to the one before has been printed."""
+    reading, writing = os.pipe()
+    with StandIn(Guest.echo, 2 * program.patience_s) as server, os.fdopen(writing, "wb", buffering=0) as typed:
+        try:
+            process = program.start("127.0.0.1", server.port, stdin=reading)
+        finally:
+            os.close(reading)
+        with process, killed_at_the_end(process):
+            assert process.stdout
+            assert process.stderr
+            for line in (b"one\n", b"two\n"):
+                typed.write(line)
+                printed = read_within(process.stdout.fileno(), len(line), program.patience_s)
+                if printed != line.upper():
+                    what = f"on standard output {shown(line.upper())} while the input is still open"
+                    raise Failed(what, shown(printed), shown(line))
+            typed.close()
+            status = ended(process, program.patience_s)
+            Done(status, process.stdout.read(), process.stderr.read()).must_be(0, out=b"", err="")
 
 
 PASSING = [
@@ -102,7 +125,8 @@ PASSING = [
     Case("pipe-nothing", "An empty input is a FIN at once", "P32", _FIN, _piped(b"", b"")),
     Case("pipe-pieces", "Answers in pieces are put together", "P29", _PASS,
          _piped(b"x\n", "STRASSE ΚΌΣ\nEND\nno line end".encode(), _in_pieces)),
-    Case("pipe-large", "3 MB: the client reads while it sends", "P30", _PASS, _large),
+    Case("pipe-meanwhile", "An answer is printed while the input is still open", "P30", _PASS, _meanwhile),
+    Case("pipe-large", "16 MB: the client reads while it sends", "P30", _PASS, _large),
     Case("server-ends", "After the server's FIN the client ends, though its input is still open", "P33", _ENDS,
          _piped(b"", b"", _only_fin, keep_open=True)),
     Case("server-says-good-bye", "After Good bye the client ends, though its input is still open", "P31", _ENDS,

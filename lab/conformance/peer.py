@@ -103,10 +103,10 @@ class Peer:
             self._inside_since = None  # answered after silence: what is sent next begins a new message
         return came
 
-    def send_while_reading(self, octets: bytes, expected: bytes, *, within_s: float = 30.0) -> None:
+    def send_while_reading(self, octets: bytes, expected: bytes, *, within_s: float | None = None) -> None:
         """Send much and read the answers meanwhile: else both sides could wait for each other (rules P24, P30)."""
         with self._sending(octets):
-            self.read(expected, within_s=within_s)
+            self.read(expected, within_s=within_s or 4 * self.target.patience_s)
 
     def ask_many(self, messages: list[bytes], *, within_s: float) -> list[bytes]:
         """Send messages as lines and read as many meanwhile; returns the answers without LF. Raises Failed."""

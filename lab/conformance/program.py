@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +133,35 @@ def send_signal(
         process.send_signal(number)
 
     return during
+
+
+@contextlib.contextmanager
+def killed_at_the_end(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Whatever happens in the body, the process doesn't outlive it."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
+def ended(process: subprocess.Popen[bytes], seconds: float) -> int:
+    """Wait for its end; the exit status. Raises Failed when it goes on."""
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"an end within {seconds:.0f} s", "it still runs") from None
+
+
+def read_within(descriptor: int, count: int, seconds: float) -> bytes:
+    """Read so many octets, fewer if no more come in time or at all."""
+    octets = b""
+    deadline = time.monotonic() + seconds
+    while len(octets) < count and select.select([descriptor], [], [], max(0, deadline - time.monotonic()))[0]:
+        piece = os.read(descriptor, count - len(octets))
+        if not piece:
+            break
+        octets += piece
+    return octets
 
 
 @contextlib.contextmanager

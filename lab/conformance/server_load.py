@@ -18,6 +18,7 @@ _SLOW = (
 )
 _RUDE = "An error of one socket ends that connection: catch it, close the socket, go on."
 
+SIDE_BY_SIDE = "side-by-side"  # run.py adds to it what fails only while other cases run
 _RAMP = 50  # so many connections are begun at once: some servers accept only one per turn of their loop
 _LINE = b"backpressure: " + b"x" * 985 + b"\n"
 _KERNEL_OCTETS = (
@@ -176,20 +177,45 @@ def _resets(target: Target) -> None:
     converse(target, send(b"new\n"), read(b"NEW\n"), probe())
 
 
+def _side_by_side(target: Target) -> None:
+    """Ten conversations take turns inside their lines; some end meanwhile, each in another way."""
+    with contextlib.ExitStack() as open_ones:
+        peers = [open_ones.enter_context(Peer(target)) for _ in range(10)]
+        for number, peer in enumerate(peers):
+            peer.send(b"line\nline of %d\r" % number)
+        for peer in peers:
+            peer.send(b"\n")
+        for number, peer in enumerate(peers):
+            peer.read(b"LINE\nLINE OF %d\r\n" % number)
+        peers[0].send(b"quit\n")
+        peers[1].half_close()
+        peers[2].reset()
+        peers[0].read(b"Good bye\n")
+        peers[0].end()
+        peers[1].end()
+        for number, peer in enumerate(peers[3:]):
+            peer.send(b"still here, %d\n" % number)
+        for number, peer in enumerate(peers[3:]):
+            peer.read(b"STILL HERE, %d\n" % number)
+
+
 def _comes_and_goes(target: Target) -> None:
     """200 conversations one after another, each with its own close."""
     for number in range(200):
         with Peer(target) as peer:
-            peer.send(b"visit %d\n" % number)
-            peer.read(b"VISIT %d\n" % number)
+            peer.send(b"call %d\n" % number)
+            peer.read(b"CALL %d\n" % number)
 
 
 CASES = [
+    Case(SIDE_BY_SIDE, "Conversations at the same time don't disturb each other", "P1",
+         "Each connection needs variables of its own: its unfinished line, its timer, its unsent answers.",
+         _side_by_side),
     Case("silent-clients", "Clients that say nothing keep nobody waiting", "P1", _MANY, _silent_clients),
     Case("resets", "A client that vanishes with RST harms nobody", "P1", _RUDE, _resets),
     Case("comes-and-goes", "200 conversations one after another", "P1", _RUDE, _comes_and_goes),
     Case("slow-reader", "A client that does not read slows nobody down", "P25", _SLOW, _slow_reader, alone=True),
-    Case("backpressure", "The server stops reading from a client that does not read, and loses nothing", "P24", _SLOW,
-         _backpressure, alone=True),
+    Case("backpressure", "The server stops reading from a client that does not read, and loses nothing", "P24",
+         _SLOW, _backpressure, alone=True),
     Case("thousand-connections", "1,000 connections at once are all answered", "P1", _MANY, _thousand, alone=True),
 ]  # fmt: skip

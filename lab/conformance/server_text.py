@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.conformance.capitals import MAY_DIFFER, answer_to, answers_to
-from lab.conformance.dialogue import case, probe, read, send
+from lab.conformance.dialogue import case, probe, quiet, read, send
 from lab.conformance.model import Case, Failed, Target, shown
 from lab.conformance.peer import Peer
 
@@ -62,6 +62,8 @@ FRAMING = [
     _echo("long-and-short", "Long and short lines take turns", "P5", _STREAM, (b"x" * 70_000 + b"\nshort\n") * 3),
     _echo("pipelined", "1,000 lines sent without waiting are answered in order", "P6", _STREAM,
           b"".join(b"line %d\n" % i for i in range(1000))),
+    case("no-early-answer", "No part of a line is answered before its line end", "P6", _STREAM,
+         send(b"one\nhel"), read(b"ONE\n"), quiet(0.1), send(b"lo\n"), read(b"HELLO\n"), probe()),
     _echo("empty-lf", "An empty line is answered with an empty line", "P7", _STREAM, b"\n"),
     _echo("empty-crlf", "An empty line with CRLF is answered with CRLF", "P7", _LINE_END, b"\r\n"),
     _echo("empty-lines", "Empty lines between others are all answered", "P7", _STREAM, b"\n\na\n\n\r\n\nb\n"),
@@ -81,7 +83,7 @@ FRAMING = [
 ]  # fmt: skip
 
 LETTERS = [
-    _letters("ascii", "All of ASCII", "".join(chr(c) for c in range(0x20, 0x7F))),
+    _letters("ascii", "All of ASCII", "".join(chr(c) for c in range(0x7E, 0x1F, -1)) + "|"),
     _letters("sharp-s", "straße becomes STRASSE", "straße ẞ"),
     _letters("ligatures", "ﬁ becomes FI: one letter may become two or three", "ﬁ ﬂ ﬃ ﬆ ŉ ǰ ẖ"),
     _letters("greek-three", "ΐ becomes three code points: six octets for two", "ΐ ΰ ᾳ ῷ ᾂ"),

@@ -50,10 +50,10 @@ class Guest:
             raise Failed("a client that reads", f"{type(error).__name__} while sending {shown(octets)}") from error
 
     def quiet(self, seconds: float) -> None:
-        """Nothing may come for so long. Raises Failed."""
+        """Nothing may come for so long, nor have come. Raises Failed."""
         self.connection.settimeout(seconds)
         try:
-            octets = self.connection.recv(65536)
+            octets = bytes(self._unread) or self.connection.recv(65536)
         except TimeoutError:
             return
         finally:
@@ -95,6 +95,13 @@ class Guest:
                 self.send(answer_to(bytes(self._unread)))
                 self.end()
                 return
+
+    def echo_octets(self) -> None:
+        """Answer octet by octet (which is right for ASCII), and never have more than 64 KiB in hand: for much text."""
+        while self._receive("FIN"):
+            octets, self._unread = bytes(self._unread), bytearray()
+            self.send(octets.upper())
+        self.end()
 
     def _receive(self, wanted: str) -> bool:
         try:

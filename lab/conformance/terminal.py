@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 
 from lab.conformance import wording
 from lab.conformance.model import Case, Failed, Unable, shown
-from lab.conformance.program import Program
+from lab.conformance.program import Program, ended
 from lab.conformance.stand_in import Guest, StandIn
 
 _ADVICE = "Interactive: print the prompt `> `, read a line, send it with LF, print the answer. See images/CONTRACT.md."
@@ -69,9 +69,9 @@ class Screen:
         while self._read(deadline):
             pass
         try:
-            return self.process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            raise Failed("an end of the client", f"it still runs; the screen: {shown(self.octets, 400)}") from None
+            return ended(self.process, max(0.1, deadline - time.monotonic()))
+        except Failed as failed:
+            raise Failed(failed.expected, f"{failed.got}; the screen: {shown(self.octets, 400)}") from None
 
     def _read(self, deadline: float) -> bool:
         left_s = deadline - time.monotonic()

@@ -15,11 +15,12 @@ from types import TracebackType
 
 FLUSH_S = 0.2
 DISCARD_S = 2.0
-MAX_LINE = 1_048_576
 
 
 class RightServer:
     """An echo server as docs/protocol.md wants it, on a free port of 127.0.0.1. Use it in a with statement."""
+
+    max_line = 1_048_576
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
@@ -30,7 +31,9 @@ class RightServer:
         threading.Thread(target=self.accept, daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
@@ -73,7 +76,7 @@ class RightServer:
             for message, line_end in lines:
                 if self.answer(connection, message, line_end):
                     return
-            if len(unfinished) - unfinished.endswith(b"\r") > MAX_LINE:
+            if len(unfinished) - unfinished.endswith(b"\r") > self.max_line:
                 self.refuse(connection)
                 return
 
@@ -100,7 +103,7 @@ class RightServer:
 
     def answer(self, connection: socket.socket, message: bytes, line_end: bytes) -> bool:
         """Answer one message; returns whether this conversation is over."""
-        if len(message) > MAX_LINE:
+        if len(message) > self.max_line:
             self.refuse(connection)
             return True
         if self.is_quit(message):
@@ -110,7 +113,7 @@ class RightServer:
         return False
 
     def refuse(self, connection: socket.socket) -> None:
-        connection.sendall(b"ERROR line longer than %d bytes\n" % MAX_LINE)
+        connection.sendall(b"ERROR line longer than %d bytes\n" % self.max_line)
         self.close(connection)
 
     def at_quit(self, connection: socket.socket, line_end: bytes) -> None:
@@ -320,12 +323,25 @@ class StopsAfterQuit(RightServer):
 class NoLimit(RightServer):
     """Collects a line however long it gets."""
 
-    def converse(self, connection: socket.socket) -> None:
-        unfinished = b""
-        while octets := connection.recv(65536):
-            lines, unfinished = self.cut(unfinished + octets)
-            for message, line_end in lines:
-                connection.sendall(self.capitals(message) + line_end)
+    max_line = 1 << 40
+
+
+class LosesLinesBeforeQuit(RightServer):
+    """Forgets the answers that wait when quit comes in the same segment."""
+
+    def cut(self, octets: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        lines, rest = super().cut(octets)
+        return lines[max([i for i, (message, _) in enumerate(lines) if self.is_quit(message)], default=0) :], rest
+
+
+class OneBuffer(RightServer):
+    """Has one unfinished line for all connections."""
+
+    rest = b""
+
+    def cut(self, octets: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        lines, self.rest = super().cut(self.rest + octets)
+        return lines, b""
 
 
 class HoardsAnswers(RightServer):
@@ -358,5 +374,5 @@ class Slow(RightServer):
     """Answers whole lines only after the silence."""
 
     def answer(self, connection: socket.socket, message: bytes, line_end: bytes) -> bool:
-        threading.Event().wait(FLUSH_S)
+        time.sleep(FLUSH_S)
         return super().answer(connection, message, line_end)

@@ -1,8 +1,8 @@
 """The programs under test: Python's, or others that the environment names.
 
-    ECHO_TEST_SERVER=127.0.0.1:8080                      a server that runs already, in a container for instance
-    ECHO_TEST_SERVER_COMMAND="./my-server"               a server to start; --host and --port are appended
-    ECHO_TEST_CLIENT_COMMAND="./my-client"               a client to start
+ECHO_TEST_SERVER=127.0.0.1:8080                      a server that runs already, in a container for instance
+ECHO_TEST_SERVER_COMMAND="./my-server"               a server to start; --host and --port are appended
+ECHO_TEST_CLIENT_COMMAND="./my-client"               a client to start
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ def start() -> Iterator[Callable[..., EchoServer]]:
 
 def wanted(items: Sequence[pytest.Item], test: str) -> list[str]:
     """The ids of the cases that this run asks for: with -k, not all are run."""
-    return [item.callspec.id for item in items if getattr(item, "originalname", "") == test and hasattr(item, "callspec")]
+    return [
+        item.callspec.id for item in items if getattr(item, "originalname", "") == test and hasattr(item, "callspec")
+    ]
 
 
 @pytest.fixture(scope="session")
