@@ -24,6 +24,9 @@ examples:
   %(prog)s 127.0.0.1:8080                          a server that runs
   %(prog)s --client ./my-client                    a client: the kit starts it and plays the server
   %(prog)s --only script,refused --client python3 images/python/client.py
+  %(prog)s --client docker run --rm -i {tty} --network host -v /tmp:/tmp:ro \\
+      -e ECHO_HOST -e ECHO_PORT -e ECHO_TIMEOUT_S echolab/python-client
+                                                   a client in a container; {tty} becomes -t where a terminal is needed
 """
 
 

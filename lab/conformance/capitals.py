@@ -1,10 +1,10 @@
 """Capital letters as rules P9 to P11 want them, the same from every Python: the kit's own idea of a right answer.
 
 Python's str.upper() is the Unicode Default Case Conversion toUppercase (The Unicode Standard §3.13, R1) in the root
-locale, but its tables are as old as the Python. The kit expects Unicode 15; the letters that older Pythons lack are
-listed here, and those that came later may have a capital letter or not (rule P10). Nothing else can change:
-Unicode's stability policy fixes the case mappings of a character once it is encoded, except that a letter without a
-capital may be given one that is new.
+locale, but its tables are as old as the Python: 3.10, the oldest that the kit runs on, has Unicode 13. So the letters
+that have come since then, listed here, may have a capital letter or not (rule P10): a server must not fail because a
+student's Python is older than its tables, or newer. Nothing else can change: Unicode's stability policy fixes the case
+mappings of a character once it is encoded, except that a letter without a capital may be given one that is new.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ def _pairs(*ranges: tuple[int, int, int]) -> dict[int, int]:
     return {small + i: capital + i for small, capital, count in ranges for i in range(count)}
 
 
-# Python 3.10 has Unicode 13, 3.11 has 14; Unicode 15 added none.
-_NEW_IN_14 = _pairs(
+# Unicode 15 added none.
+NEW_IN_14 = _pairs(
     (0x2C5F, 0x2C2F, 1),  # Glagolitic
     (0xA7C1, 0xA7C0, 1),
     (0xA7D1, 0xA7D0, 1),
@@ -41,21 +41,12 @@ NEW_IN_17 = _pairs(
     (0xA7D5, 0xA7D4, 1),
     (0x16EBB, 0x16EA0, 25),  # Beria Erfe
 )
-MAY_DIFFER = NEW_IN_16 | NEW_IN_17
+MAY_DIFFER = NEW_IN_14 | NEW_IN_16 | NEW_IN_17
 
 
 def capitals(text: str) -> str:
-    """text in capital letters by Unicode 15; letters that are younger stay as they are."""
-    return "".join(_one(character) for character in text)
-
-
-def _one(character: str) -> str:
-    code = ord(character)
-    if code in MAY_DIFFER:
-        return character
-    if code in _NEW_IN_14:
-        return chr(_NEW_IN_14[code])
-    return character.upper()
+    """text in capital letters by Unicode 13; letters that are younger stay as they are."""
+    return "".join(letter if ord(letter) in MAY_DIFFER else letter.upper() for letter in text)
 
 
 def answer_to(message: bytes) -> bytes:

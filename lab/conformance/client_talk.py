@@ -71,6 +71,13 @@ def _in_pieces(guest: Guest) -> None:
     guest.end()
 
 
+def _answer_without_line_end(guest: Guest) -> None:
+    guest.line()
+    guest.send(b"HELLO")
+    guest.end()
+    guest.until_fin()
+
+
 def _only_good_bye(guest: Guest) -> None:
     guest.send(b"Good bye\n")
     guest.end()
@@ -145,6 +152,8 @@ SCRIPTED = [
          _scripted(b"\xef\xbb\xbfa\r\nb\r\n", b"a\nb\n", b"> a\nA\n> b\nB\n", wording.CLOSED)),
     Case("script-no-last-lf", "A last line without LF is sent with LF", "contract: script", _SCRIPT,
          _scripted(b"a\nb", b"a\nb\n", b"> a\nA\n> b\nB\n", wording.CLOSED)),
+    Case("script-unended", "An answer without a line end is shown with one", "contract: script", _SCRIPT,
+         _scripted(b"hello\n", b"hello\n", b"> hello\nHELLO\n", wording.CLOSED, _answer_without_line_end)),
     Case("script-after-quit", "Lines after quit are not sent", "contract: script", _SCRIPT,
          _scripted(b"quit\nmore\n", b"quit\n", b"> quit\nGood bye\n", wording.SAID_GOOD_BYE)),
     Case("script-text", "Text in several scripts arrives as it is", "P28", _SCRIPT,

@@ -70,6 +70,19 @@ def _rest_time_out(program: Program) -> None:
     done.must_be(1, err=failure(wording.no_answer(1)))
 
 
+def _good_bye_without_fin(program: Program) -> None:
+    """All is said after Good bye: a server that never closes is not waited for longer than ECHO_TIMEOUT_S."""
+
+    def talk(guest: Guest) -> None:
+        guest.line(b"quit\n")
+        guest.send(b"Good bye\n")
+
+    with script_file(b"quit\n") as path, StandIn(talk, program.patience_s) as server:
+        done = program.run("--script", path, "127.0.0.1", server.port, env={"ECHO_TIMEOUT_S": "1"}, keep_open=True)
+    last = sentence(wording.connected("127.0.0.1", "127.0.0.1", server.port), wording.SAID_GOOD_BYE)
+    done.must_be(0, out=b"> quit\nGood bye\n", err=last)
+
+
 def _listen_only(guest: Guest) -> None:
     """Answer nothing. (When this returns the connection stays open until the case is over.)"""
     guest.until_fin()
@@ -172,6 +185,8 @@ TROUBLE = [
          _reset(_reset_mid_line, 1, failure(wording.RESET))),
     Case("reset-after-good-bye", "A RST after Good bye changes nothing: status 0", "P31", _RESET,
          _reset(_reset_after_good_bye, 0, "")),
+    Case("good-bye-no-fin", "A server that doesn't close after Good bye is not waited for long: status 0", "P31", _TIME,
+         _good_bye_without_fin),
     Case("answer-time-out", "No answer in time: a sentence, status 1", "contract: time", _TIME, _answer_time_out),
     Case("rest-time-out", "No FIN in time after our own: a sentence, status 1", "contract: time", _TIME,
          _rest_time_out),

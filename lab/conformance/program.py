@@ -42,7 +42,11 @@ class Done:
 
 @dataclass(frozen=True)
 class Program:
-    """A client's command, to which arguments are appended. patience_s: how long it may take to end."""
+    """A client's command, to which arguments are appended. patience_s: how long it may take to end.
+
+    A word ``{tty}`` in it stands for -t when the client is started on a terminal, and for nothing otherwise: docker run
+    wants to be told (``docker run --rm -i {tty} --network host IMAGE``).
+    """
 
     command: tuple[str, ...]
     patience_s: float = 5.0
@@ -60,10 +64,12 @@ class Program:
 
         Raises Unable when it can't be started.
         """
-        clean = {name: value for name, value in os.environ.items() if name not in OUR_VARIABLES}
-        words = [*before, *self.command, *args]
         if shutil.which(self.command[0]) is None:
             raise Unable(f"cannot start {self.command[0]}: check the command after --client")
+        clean = {name: value for name, value in os.environ.items() if name not in OUR_VARIABLES}
+        tty = ["-t"] if os.isatty(stdin) else []
+        words = [*before, *self.command, *args]
+        words = [other for word in words for other in (tty if word == "{tty}" else [word])]
         try:
             return subprocess.Popen(words, stdin=stdin, stdout=stdout, stderr=stderr, env={**clean, **(env or {})})
         except OSError as error:

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lab.store.blocks import ENHANCED_PACKET, OPT_COMMENT
+from lab.store.blocks import enhanced_packet
+from lab.wire.frame import Direction, Frame
+from lab.wire.rows import pick_rows, put_rows
 
 Ints = npt.NDArray[np.int64]
 UInt8s = npt.NDArray[np.uint8]
@@ -55,7 +57,7 @@ class Form:
 class Packets:
     """Frames as columns, in the order in which their blocks shall stand.
 
-    memory: the octets in which the frames lie. start: where each begins, an even offset; captured, length: octets
+    memory: the octets in which the frames lie. start: where each begins; captured, length: octets
         there, and on the wire.
     time_ns: since the epoch. direction: pcapng's (1 in, 2 out). form: which of the forms is its comment.
     numbers: for each place of the forms, a column (forms with fewer places leave the rest unused).
@@ -88,11 +90,9 @@ def packet_blocks(packets: Packets, forms: Sequence[Form]) -> tuple[UInt8s, Ints
     if (shape == first).all():
         return _matrix(packets, forms, slice(0, count)).reshape(-1), offsets
     octets = np.empty(int(offsets[-1]), np.uint8)
-    words = octets.view(np.uint32)
     for kind in np.unique(shape):
         rows = np.flatnonzero(shape == kind)
-        matrix = _matrix(packets, forms, rows).view(np.uint32)
-        words[(offsets[rows] >> 2)[:, None] + np.arange(matrix.shape[1])] = matrix
+        put_rows(octets, offsets[rows], _matrix(packets, forms, rows))
     return octets, offsets
 
 
@@ -102,47 +102,46 @@ def shapes(packets: Packets) -> int:
 
 
 def _matrix(packets: Packets, forms: Sequence[Form], rows: slice | Ints) -> UInt8s:
-    """The blocks of rows that all have one shape, one row a block."""
+    """The blocks of rows that all have one shape, one row a block: a template for each, and what differs written
+    over."""
     start, form = packets.start[rows], packets.form[rows]
-    count, captured = len(start), int(packets.captured[rows][0]) if len(start) else 0
-    pieces = [f.pieces() for f in forms]
-    text_bytes = len(pieces[int(form[0])][0]) if count else 0
-    data_end = _HEAD_BYTES + captured
-    note_at = (data_end + 3) & ~3
-    text_at = note_at + 4
-    tail_at = (text_at + text_bytes + 3) & ~3
-    size = tail_at + _TAIL_BYTES
-    matrix = np.empty((count, size), np.uint8)
+    if not len(start):
+        return np.empty((0, 0), np.uint8)
+    captured = int(packets.captured[rows][0])
+    used = np.unique(form).tolist()
+    pieces = [forms[number].pieces() for number in used]
+    text_at = ((_HEAD_BYTES + captured + 3) & ~3) + 4
+    templates = np.stack([_template(captured, text) for text, _places in pieces])
+    size = templates.shape[1]
+    which = np.searchsorted(used, form)
+    matrix = pick_rows(templates.reshape(-1), which * size, size)
     words = matrix.view(np.uint32)
     time_ns = packets.time_ns[rows]
-    words[:, 0], words[:, 1], words[:, 2] = ENHANCED_PACKET, size, 0
     words[:, 3], words[:, 4] = time_ns >> 32, time_ns & 0xFFFFFFFF
-    words[:, 5], words[:, 6] = captured, packets.length[rows]
-    halves = packets.memory[: len(packets.memory) // 2 * 2].view(np.uint16)
-    pairs = (captured + 1) // 2
-    matrix.view(np.uint16)[:, 14 : 14 + pairs] = halves[(start >> 1)[:, None] + np.arange(pairs)]
-    matrix[:, data_end:note_at] = 0
-    words[:, note_at >> 2] = OPT_COMMENT | text_bytes << 16
-    _texts(matrix[:, text_at : text_at + text_bytes], pieces, form, [column[rows] for column in packets.numbers])
-    matrix[:, text_at + text_bytes : tail_at] = 0
-    tail = tail_at >> 2
-    words[:, tail], words[:, tail + 1] = 2 | 4 << 16, packets.direction[rows]
-    words[:, tail + 2], words[:, tail + 3] = 0, size
+    words[:, 6] = packets.length[rows]
+    matrix[:, _HEAD_BYTES : _HEAD_BYTES + captured] = pick_rows(packets.memory, start, captured)
+    words[:, (size - _TAIL_BYTES >> 2) + 1] = packets.direction[rows]
+    for number, column in enumerate(packets.numbers):
+        places = [spots[number] if number < len(spots) else None for _text, spots in pieces]
+        if not any(places):
+            break
+        digits = _digits(column[rows])
+        for i, place in enumerate(places):
+            if place is not None:
+                at = text_at + place
+                if places.count(place) == len(places):
+                    matrix[:, at : at + _DIGITS] = digits
+                    break
+                mine = which == i
+                matrix[mine, at : at + _DIGITS] = digits[mine]
     return matrix
 
 
-def _texts(out: UInt8s, pieces: list[tuple[bytes, list[int]]], form: Ints, numbers: list[Ints]) -> None:
-    """Write the comments: the form's text, then its numbers into their places."""
-    same = [i for i, (text, _places) in enumerate(pieces) if len(text) == out.shape[1]]
-    for i in same:
-        text, places = pieces[i]
-        mine = form == i
-        if not mine.any():
-            continue
-        rows: slice | npt.NDArray[np.bool_] = slice(None) if mine.all() else mine
-        out[rows] = np.frombuffer(text, np.uint8)
-        for place, column in zip(places, numbers, strict=False):
-            out[rows, place : place + _DIGITS] = _digits(column[rows])
+def _template(captured: int, text: bytes) -> UInt8s:
+    """A block of that many octets with that comment; time, length, data, direction and the numbers are still
+    missing."""
+    frame = Frame(0, bytes(captured), 0, 0, Direction.UNKNOWN)
+    return np.frombuffer(enhanced_packet(frame, text.decode()), np.uint8)
 
 
 def _digits(values: Ints) -> UInt8s:

@@ -7,15 +7,18 @@ no TCP option but timestamps. Whatever is not plain (and whatever the session fi
 ``lab.wire.parse``, frame by frame: there is one place that understands everything, and this one, which must never be
 wrong about what it calls plain.
 
-The only module of ``wire`` that needs NumPy; nothing else in ``wire`` imports it.
+With lab.wire.rows the only module of ``wire`` that needs NumPy; nothing else in ``wire`` imports them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from lab.wire.rows import pick_rows
 
 UInt8s = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
@@ -56,21 +59,19 @@ class Columns:
 def columns(memory: UInt8s, start: Ints, captured: Ints, length: Ints) -> Columns:
     """Read the headers of many frames.
 
-    memory: the octets in which the frames lie. start: where each begins (an even offset). captured: how many octets of
+    memory: the octets in which the frames lie. start: where each begins. captured: how many octets of
     each are there. length: how many there were on the wire.
     Frames within the last few octets of the memory are not plain: their headers could not be read without leaving it.
     """
-    halves = memory[: len(memory) // 2 * 2].view(np.uint16)
     safe = np.minimum(start, max(0, len(memory) - _TAIL))
-    gathered = halves[(safe >> 1)[:, None] + np.arange(_HALVES)]
-    # One row a halfword of the header: then a field of all frames lies together in memory.
-    words = np.ascontiguousarray(gathered.T).byteswap()
+    words = pick_rows(memory, safe, 2 * _HALVES).view(">u2")
 
     def word(number: int) -> Ints:
-        widened: Ints = words[number].astype(np.int64)
+        """A halfword of every frame, as a number."""
+        widened: Ints = words[:, number].astype(np.int64)
         return widened
 
-    ethertype, first, fragment, protocol = words[6], words[7], words[10], words[11]
+    ethertype, first, fragment, protocol = word(6), word(7), word(10), word(11)
     four = (ethertype == 0x0800) & (first >> 8 == 0x45) & (fragment & 0x3FFF == 0) & (protocol & 0xFF == 6)
     six = (ethertype == 0x86DD) & (first >> 12 == 6) & (fragment >> 8 == 6)
     some_six, all_six = bool(six.any()), bool(six.all())
@@ -81,23 +82,23 @@ def columns(memory: UInt8s, start: Ints, captured: Ints, length: Ints) -> Column
             return word(17 + offset)
         return word(27 + offset) if all_six else np.where(six, word(27 + offset), word(17 + offset))
 
-    keyed = (four | six) & (safe == start) & (start & 1 == 0) & (captured >= np.where(six, 74, 54))
+    keyed = (four | six) & (safe == start) & (captured >= np.where(six, 74, 54))
     offset_flags = field(6)
     header = (offset_flags >> 12) << 2
     ip_bytes = np.where(six, word(9) + 40, word(8)) if some_six else word(8)
     tcp_bytes = ip_bytes - np.where(six, 40, 20)
     payload = tcp_bytes - header
-    timestamps = four & (words[27] == _TIMESTAMP_OPTION[0]) & (words[28] == _TIMESTAMP_OPTION[1])
+    timestamps = four & (word(27) == _TIMESTAMP_OPTION[0]) & (word(28) == _TIMESTAMP_OPTION[1])
     if some_six:
-        timestamps |= six & _six_timestamps(halves, safe)
+        timestamps |= six & _six_timestamps(memory, safe)
     plain = keyed & (captured == length) & ((header == 20) | ((header == 32) & timestamps))
     plain &= (payload >= 0) & (ip_bytes + 14 <= captured) & (offset_flags & 0x0F00 == 0)
-    plain &= _checksums_good(memory, start, tcp_bytes, six, words, plain)
+    plain &= _checksums_good(memory, start, tcp_bytes, six, word, plain)
 
     source, destination = word(13) << 16 | word(14), word(15) << 16 | word(16)
     if some_six:
-        source = np.where(six, _mixed(words, 11), source)
-        destination = np.where(six, _mixed(words, 19), destination)
+        source = np.where(six, _mixed(word, 11), source)
+        destination = np.where(six, _mixed(word, 19), destination)
     return Columns(
         keyed,
         plain,
@@ -113,25 +114,26 @@ def columns(memory: UInt8s, start: Ints, captured: Ints, length: Ints) -> Column
     )
 
 
-def _six_timestamps(halves: npt.NDArray[np.uint16], start: Ints) -> Bools:
-    at = np.minimum((start >> 1) + 37, len(halves) - 2)
-    found: Bools = (halves[at].byteswap() == _TIMESTAMP_OPTION[0]) & (halves[at + 1].byteswap() == _TIMESTAMP_OPTION[1])
+def _six_timestamps(memory: UInt8s, start: Ints) -> Bools:
+    options = pick_rows(memory, start + 74, 4).view(">u2")
+    found: Bools = (options[:, 0] == _TIMESTAMP_OPTION[0]) & (options[:, 1] == _TIMESTAMP_OPTION[1])
     return found
 
 
-def _mixed(words: npt.NDArray[np.uint16], first: int) -> Ints:
+def _mixed(word: Callable[[int], Ints], first: int) -> Ints:
     """An IPv6 address as 47 bits: equal addresses give equal numbers. That different ones do is as good as impossible
     in one capture, and would only mix up two sessions' comments: the tracker looks at the addresses themselves.
     """
-    total = np.zeros(words.shape[1], np.uint64)
-    for row in range(first, first + 8):
-        total = (total ^ words[row]) * _MIX
+    total = word(first).astype(np.uint64)
+    for number in range(first + 1, first + 8):
+        total = (total * _MIX) ^ word(number).astype(np.uint64)
+    total *= _MIX
     mixed: Ints = (total >> np.uint64(17)).astype(np.int64)
     return mixed
 
 
 def _checksums_good(
-    memory: UInt8s, start: Ints, tcp_bytes: Ints, six: Bools, words: npt.NDArray[np.uint16], plain: Bools
+    memory: UInt8s, start: Ints, tcp_bytes: Ints, six: Bools, word: Callable[[int], Ints], plain: Bools
 ) -> Bools:
     """Whether the IPv4 header's and TCP's checksum are right (RFC 1071: with the checksum included, all words add up
     to 0xFFFF)."""
@@ -139,9 +141,10 @@ def _checksums_good(
     rows = np.flatnonzero(plain)
     if not len(rows):
         return good
-    four_addresses = words[13:17].sum(axis=0, dtype=np.int64)
-    addresses = np.where(six, words[11:27].sum(axis=0, dtype=np.int64), four_addresses) if six.any() else four_addresses
-    ip4 = words[7:13].sum(axis=0, dtype=np.int64) + four_addresses
+    addresses = _added(word, 13, 17)
+    ip4 = _added(word, 7, 13) + addresses
+    if six.any():
+        addresses = np.where(six, _added(word, 11, 27), addresses)
     total = addresses + 6 + tcp_bytes
     begin = start + np.where(six, 54, 34)
     whole = len(rows) == len(start)
@@ -159,24 +162,28 @@ def _checksums_good(
     return good
 
 
+def _added(word: Callable[[int], Ints], first: int, end: int) -> Ints:
+    total = word(first)
+    for number in range(first + 1, end):
+        total += word(number)
+    return total
+
+
 def _sums(memory: UInt8s, begin: Ints, octets: Ints) -> Ints:
-    """The sum of the big-endian halfwords in each [begin, begin + octets); both are even."""
-    halves = memory[: len(memory) // 2 * 2].view(np.uint16)
-    first, count = begin >> 1, octets >> 1
-    if len(count) and (count == count[0]).all():  # the usual case in a bulk transfer: one shape for all
-        if not (begin & 3).any() and len(memory) % 4 == 0:
-            # Two halfwords at a time: their sum folds to the same (RFC 1071 §2 C).
-            quads = memory.view(np.uint32)[(begin >> 2)[:, None] + np.arange(count[0] >> 1)]
-            total = quads.sum(axis=1, dtype=np.int64)
-            if count[0] & 1:
-                total += halves[first + count - 1]
-        else:
-            total = halves[first[:, None] + np.arange(count[0])].sum(axis=1, dtype=np.int64)
+    """The sum of the big-endian halfwords in each [begin, begin + octets), folded; octets are even."""
+    if len(octets) and (octets == octets[0]).all():  # the usual case in a bulk transfer: one shape for all
+        size = int(octets[0])
+        # Two halfwords at a time: their sum folds to the same (RFC 1071 §2 C). As floats, which hold integers up to
+        # 2**53 exactly, because that sum is NumPy's quickest.
+        quads = pick_rows(memory, begin, size & ~3).view(np.uint32)
+        total = (quads.astype(np.float64) @ np.ones(quads.shape[1])).astype(np.int64)
+        if size & 2:
+            total += pick_rows(memory, begin + size - 2, 2).view(np.uint16)[:, 0]
     else:
-        edges = np.empty(2 * len(first), np.int64)
-        edges[0::2], edges[1::2] = first, np.minimum(first + count, len(halves) - 1)
-        total = np.add.reduceat(halves, edges, dtype=np.int64)[0::2]
-        total[count == 0] = 0
+        total = np.empty(len(octets), np.int64)
+        for size in np.unique(octets).tolist():
+            rows = np.flatnonzero(octets == size)
+            total[rows] = pick_rows(memory, begin[rows], size).view(np.uint16).sum(axis=1, dtype=np.int64)
     # Summing the halves as they lie and swapping the folded sum is the same as summing swapped halves (RFC 1071 §2 B).
     folded = _folded(total)
     return (folded >> 8) | ((folded & 0xFF) << 8)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from lab.conformance import Case, client_cases, server_cases
-from lab.conformance.capitals import MAY_DIFFER, NEW_IN_16, NEW_IN_17, answer_to, answers_to, capitals
+from lab.conformance.capitals import MAY_DIFFER, NEW_IN_14, NEW_IN_16, NEW_IN_17, answer_to, answers_to, capitals
 from lab.conformance.model import Busy, Failed, Unable, shown
 from lab.conformance.run import chosen, run, run_case
 
@@ -45,24 +44,21 @@ def test_of_many_octets_the_middle_is_left_out_and_counted() -> None:
         ("ǆ", "Ǆ"),
         ("\u0390", "\u0399\u0308\u0301"),
         ("iıİ", "IIİ"),
-        ("\U00010597\ua7c1", "\U00010570\ua7c0"),  # new in Unicode 14: older Pythons need the kit's own table
-        ("\u019b\U00016ebb", "\u019b\U00016ebb"),  # new in 16 and 17: newer Pythons must not make a difference
+        (
+            "\U00010597\u019b\U00016ebb",
+            "\U00010597\u019b\U00016ebb",
+        ),  # new in 14, 16, 17
     ],
 )
-def test_the_kit_knows_the_capital_letters_of_unicode_15(message: str, answer: str) -> None:
+def test_the_kit_knows_the_capital_letters_of_unicode_13(message: str, answer: str) -> None:
     assert capitals(message) == answer
     assert answer_to(message.encode()) == answer.encode()
 
 
-def test_the_capitals_are_those_of_this_python_where_no_table_is_younger() -> None:
-    if sys.version_info < (3, 12):
-        younger = set(range(0x10597, 0x105BD)) | {0x2C5F, 0xA7C1, 0xA7D1, 0xA7D7, 0xA7D9}
-    else:
-        younger = set()
-    letters = [
-        chr(c) for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF and c not in MAY_DIFFER and c not in younger
-    ]
-    assert [letter for letter in letters if capitals(letter) != letter.upper()] == []
+def test_the_capitals_are_those_of_this_python_but_for_letters_that_are_young() -> None:
+    letters = [chr(c) for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
+    differing = {ord(letter) for letter in letters if capitals(letter) != letter.upper()}
+    assert differing <= MAY_DIFFER.keys()
 
 
 def test_what_is_not_utf_8_is_taken_as_octets() -> None:
@@ -73,9 +69,8 @@ def test_each_answer_ends_as_its_line_did() -> None:
     assert answers_to(b"a\r\nb\n\r\n\nc\r\r\n") == b"A\r\nB\n\r\n\nC\r\r\n"
 
 
-def test_the_letters_that_may_differ_are_the_27_and_28_of_unicode_16_and_17() -> None:
-    assert (len(NEW_IN_16), len(NEW_IN_17)) == (27, 28)
-    assert not NEW_IN_16.keys() & NEW_IN_17.keys()
+def test_the_letters_that_may_differ_are_those_of_unicode_14_16_and_17() -> None:
+    assert (len(NEW_IN_14), len(NEW_IN_16), len(NEW_IN_17), len(MAY_DIFFER)) == (40, 27, 28, 95)
 
 
 # ---- How a case is run ----

@@ -73,7 +73,8 @@ def test_json_has_every_field_of_every_result() -> None:
     assert read["counts"] == counts(ALL) == {"pass": 1, "fail": 1, "error": 1}
     assert read["results"][1] == {
         "case": "sharp-s", "name": "straße becomes STRASSE", "rule": "P9", "outcome": "fail",
-        "sent": "stra\\xc3\\x9fe\\n", "expected": "STRASSE\\n", "got": "STRA\\xc3\\x9fE\\n", "advice": "Use it.", "seconds": 1.5,
+        "sent": "stra\\xc3\\x9fe\\n", "expected": "STRASSE\\n",
+        "got": "STRA\\xc3\\x9fE\\n", "advice": "Use it.", "seconds": 1.5,
     }  # fmt: skip
 
 
