@@ -8,8 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "compose.yaml").read_text(encoding="utf-8")
-HEADER = TEXT.split("
-# Several labs")[0]
+HEADER = TEXT.split("\n# Several labs")[0]
 DOCUMENTED = dict(re.findall(r"^#   ([A-Z][A-Z0-9_]+)=(\S*) ", HEADER, flags=re.MULTILINE))
 USED = re.findall(r"(?<!\$)\$\{([A-Z][A-Z0-9_]+)(?::-([^}]*))?\}", TEXT.split("\nname:")[1])
 
