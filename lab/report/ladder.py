@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from lab.report.text import duration, quote
 from lab.session.events import Note, Recorded
 from lab.session.session import Session
-from lab.session.words import count
+from lab.session.words import QUOTE_LENGTH, count
 
 MIN_WIDTH = 60
 _TIME = 9  # columns of the time
@@ -104,7 +104,7 @@ def _rung(number: int, time_ms: float, note: Note, style: Style) -> list[str]:
     indent = " " * (_TIME + 1)
     lines += [indent + line for line in _wrapped(_numbers(number, note), inner)]
     text = quote(note.payload, inner - 2) if note.payload else ""
-    if text and text not in note.comment:  # a short text stands in the comment
+    if text and text not in note.comment and len(text) > QUOTE_LENGTH + 10:  # else the comment shows as much of it
         lines.append(indent + style.paint(text, "bold"))
     lines += [indent + style.paint(line, "dim") for line in _wrapped(note.comment, inner)]
     return lines
