@@ -34,9 +34,11 @@ def pure_ack(facts: Facts) -> None:
         facts.kind = "handshake-ack"
         return
     if peer.last_was_probe and not facts.ack_advanced:
-        facts.answers_probe = True
         peer.last_was_probe = ""
-        return
+        # An answer with another window says more than that its sender is there: most of all that a closed one is open.
+        if facts.window_was == facts.segment.window:
+            facts.answers_probe = True
+            return
     if session.challenge_expected_from == sender.role and not facts.ack_advanced:
         facts.challenge = True
         session.challenge_expected_from = ""

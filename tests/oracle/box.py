@@ -3,6 +3,10 @@
 A thousand captures take seconds and not minutes because each tool is started a few times, not a thousand times.
 tshark and tcptrace tell connections apart by their addresses and ports; so captures that have those in common (a
 4-tuple used again) are never put into the same call.
+
+Damaged segments. A receiver drops a segment whose checksum is wrong, so to our tracker it changes nothing. tshark marks
+it, but goes on as if it had arrived; tcptrace does not look. So tshark says first which frames are damaged, and
+where there are any, it writes a copy without them, and both tools judge the conversation by that copy.
 """
 
 from __future__ import annotations
@@ -85,8 +89,13 @@ class Box:
         names = [str(path.relative_to(self._folder)) for path, _ in group]
         self._run(["mergecap", "-a", "-I", "none", "-w", "/tmp/merged.pcapng", *names])
         rows = tshark.parse(self._run(tshark.arguments("/tmp/merged.pcapng")).splitlines())
-        connections = tcptrace.parse(self._run(["tcptrace", "-n", "-l", "/tmp/merged.pcapng"]))
-        infos = capinfos.parse(self._run(["capinfos", "-A", *names]))
+        read = "/tmp/merged.pcapng"
+        if any(row.damaged for capture in rows for row in capture):
+            read = "/tmp/sound.pcapng"
+            self._run(["tshark", *tshark.OPTIONS, "-r", "/tmp/merged.pcapng", "-Y", tshark.SOUND, "-w", read])
+            rows = tshark.judged(rows, tshark.parse(self._run(tshark.arguments(read)).splitlines()))
+        connections = tcptrace.parse(self._run(["tcptrace", "-n", "-l", read]))
+        infos = capinfos.parse(self._run(["capinfos", "-A", "-M", *names]))
         if not len(rows) == len(infos) == len(group):
             raise ValueError(f"{len(group)} files went in; tshark saw {len(rows)} and capinfos {len(infos)}")
         by_ends: dict[frozenset[tuple[str, int]], list[tcptrace.Connection]] = {}

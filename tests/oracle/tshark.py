@@ -7,7 +7,7 @@ own, so that ``frame.interface_id`` tells which file a frame came from.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 
@@ -57,6 +57,9 @@ FIELDS = (
 
 OPTIONS = ("-2", "-n", "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE")
 """Two passes, or ``tcp.completeness`` would be what was known so far; checksums checked, or a damaged segment counts."""
+
+SOUND = "!(tcp.checksum.status == 0 || ip.checksum.status == 0)"
+"""The display filter for frames that no checksum calls damaged."""
 
 
 def arguments(path: str) -> list[str]:
@@ -122,6 +125,22 @@ def parse(lines: Iterable[str]) -> list[list[Row]]:
             captures.append([])
         captures[capture].append(_row(value, capture, len(captures[capture]) + 1))
     return captures
+
+
+def judged(every: list[list[Row]], sound: list[list[Row]]) -> list[list[Row]]:
+    """All frames, with tshark's opinions from the reading that left damaged ones out; those have no opinion."""
+    found = []
+    for number, capture in enumerate(every):
+        rest = iter(sound[number] if number < len(sound) else [])
+        found.append(
+            [
+                replace(row, marks=frozenset(), completeness=0, initial_rtt_ns=None)
+                if row.damaged
+                else replace(next(rest), number=row.number)
+                for row in capture
+            ]
+        )
+    return found
 
 
 def _row(value: dict[str, str], capture: int, number: int) -> Row:

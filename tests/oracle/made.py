@@ -1,0 +1,68 @@
+"""Sessions that no kernel sends on request: losses before the tap, frames in another order, damaged frames, frames that
+are not in the capture.
+
+The frames are made by tests/unit/capture/traffic.py, half of them over IPv6. Everything behind that is the lab's own: the
+tracker, or the fast lane with the tracker behind it, and the store that writes the files.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from pathlib import Path
+
+from lab.capture.lane import FastLane
+from lab.session.events import Event
+from lab.session.session import Session
+from lab.session.tracker import Tracker
+from lab.store.sessions import SessionStore
+from lab.wire.frame import Direction, Frame
+from tests.unit.capture.traffic import Talk, pile_of
+from tests.unit.store.scenes import INTERFACE, NAMES, RUN, SECTION
+
+TROUBLES = (0.0, 0.05, 0.3, 1.0)
+PILE_FRAMES = 500
+FIRST_PORT, PORTS = 10_000, 50_000
+AFTER_EVERY_LIMIT_NS = 400_000_000_000
+
+
+def frames_of(seed: int, sessions: int) -> list[Frame]:
+    """Frames of many sessions, interleaved, in the order of their times. Sessions without trouble, with some, with much."""
+    chance = random.Random(seed)
+    made: list[tuple[int, bytes, Direction]] = []
+    for number in range(sessions):
+        trouble = TROUBLES[number % len(TROUBLES)]
+        talk = Talk(chance, FIRST_PORT + (seed * sessions + number) % PORTS, chance.choice((4, 6)), trouble)
+        made += talk.play(chance.randrange(0, 40), chance.choice(("fin", "fin", "rst", "open")))
+    made.sort(key=lambda frame: frame[0])
+    return [Frame(time_ns, octets, len(octets), 0, direction) for time_ns, octets, direction in made]
+
+
+def write(captures: Path, frames: list[Frame], fast: bool, stopped: bool = False) -> Path:
+    """Put frames through the tracker (or, if fast, through the fast lane) into files. Returns the run's folder.
+
+    stopped: whether the tap is stopped while sessions are open; else they are given up when they are silent for long.
+    """
+    store = SessionStore(
+        captures, run=RUN, section=SECTION, interface=INTERFACE, names=NAMES, clock_ns=lambda: frames[-1].time_ns
+    )
+    tracker = Tracker(names={address: hosts[0] for address, hosts in NAMES.items()})
+
+    def act(events: Iterable[Event]) -> None:
+        for event in events:
+            store.handle(event)
+
+    def bulk(session: Session, octets: bytes, count: int, last_ns: int) -> None:
+        store.handle_run(session, octets, count, last_ns)
+
+    if fast:
+        lane = FastLane(tracker, act, bulk)
+        for at in range(0, len(frames), PILE_FRAMES):
+            lane.take(pile_of(frames[at : at + PILE_FRAMES]))
+    else:
+        for frame in frames:
+            act(tracker.feed(frame))
+    end_ns = max(frame.time_ns for frame in frames) + (0 if stopped else AFTER_EVERY_LIMIT_NS)
+    act(tracker.stop(end_ns))
+    store.close()
+    return store.run.path
