@@ -204,6 +204,13 @@ class Oracle:
         checks = ("-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE")
         return [line.split("\t") for line in self.tshark(path, *checks, "-Y", condition, "-T", "fields", *options)]
 
+    def streams(self, path: Path) -> tuple[bytes, bytes]:
+        """The octets that tshark reassembles: what the client sent, and what the server sent."""
+        lines = self.run(path.parent, "tshark", "-2", "-r", path.name, "-q", "-z", "follow,tcp,raw,0").splitlines()
+        rows = [line for line in lines if line.strip() and set(line.strip()) <= set("0123456789abcdef")]
+        sent = b"".join(bytes.fromhex(row) for row in rows if not row.startswith("\t"))
+        return sent, b"".join(bytes.fromhex(row.strip()) for row in rows if row.startswith("\t"))
+
 
 @pytest.fixture(scope="session")
 def oracle() -> Oracle:

@@ -79,10 +79,7 @@ def test_no_segment_was_lost(oracle: Oracle, capture: Path) -> None:
 
 
 def test_the_streams_are_the_transcript(oracle: Oracle, capture: Path) -> None:
-    out = oracle.run(capture.parent, "tshark", "-2", "-r", capture.name, "-q", "-z", "follow,tcp,raw,0").splitlines()
-    rows = [line for line in out if line.strip() and set(line.strip()) <= set("0123456789abcdef")]
-    sent = b"".join(bytes.fromhex(row) for row in rows if not row.startswith("\t"))
-    received = b"".join(bytes.fromhex(row.strip()) for row in rows if row.startswith("\t"))
+    sent, received = oracle.streams(capture)
     lines = [line for line in SCRIPT.splitlines() if not line.startswith("#")]
     assert sent.decode() == "".join(line + "\n" for line in lines)
     assert lines[-1] == "quit"
