@@ -49,7 +49,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     return Settings(
         interface=found.interface,
         captures=found.captures,
-        ring_bytes=_number(environment, "ECHO_RING_MIB", 32, smallest_mib, 4096) << 20,
+        ring_bytes=_number(environment, "ECHO_RING_MIB", 32, smallest_mib, 1024) << 20,
         snaplen_bytes=_number(environment, "ECHO_SNAPLEN", MTU_MAX, 64, MTU_MAX),
         idle_s=_number(environment, "ECHO_IDLE_S", 300, 1, 7 * 86400),
         languages={"server": environment.get("SERVER", "unknown"), "client": environment.get("CLIENT", "unknown")},

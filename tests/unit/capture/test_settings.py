@@ -46,7 +46,7 @@ def test_an_empty_variable_means_its_default() -> None:
     ("name", "value"),
     [
         ("ECHO_RING_MIB", "0"),
-        ("ECHO_RING_MIB", "4097"),
+        ("ECHO_RING_MIB", "1025"),
         ("ECHO_RING_MIB", "32MB"),
         ("ECHO_SNAPLEN", "63"),
         ("ECHO_SNAPLEN", "65536"),
