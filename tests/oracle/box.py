@@ -95,6 +95,8 @@ class Box:
             self._run(["tshark", *tshark.OPTIONS, "-r", "/tmp/merged.pcapng", "-Y", tshark.SOUND, "-w", read])
             rows = tshark.judged(rows, tshark.parse(self._run(tshark.arguments(read)).splitlines()))
         connections = tcptrace.parse(self._run(["tcptrace", "-n", "-l", read]))
+        if group and not connections:
+            raise ValueError("tcptrace found no connection at all: it could not read the merged capture")
         infos = capinfos.parse(self._run(["capinfos", "-A", "-M", *names]))
         if not len(rows) == len(infos) == len(group):
             raise ValueError(f"{len(group)} files went in; tshark saw {len(rows)} and capinfos {len(infos)}")

@@ -6,14 +6,18 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-_LABEL = re.compile(r"^\s*([^:=]+?)\s*(?::|=)\s*(.*)$")
+_LABEL = re.compile(r"^(\S[^:]*?)\s*:\s*(.*)$")
+_OF_INTERFACE = re.compile(r"^\s+(\S[^=]*?) = (.*)$")
 
 
 @dataclass
 class Info:
-    """values: what stands behind each label, the first time it comes. comments: how many packets have one."""
+    """values: what stands behind each label; interface: the same for the (first) interface. comments: how many packets
+    have one.
+    """
 
     values: dict[str, str] = field(default_factory=dict)
+    interface: dict[str, str] = field(default_factory=dict)
     comments: int = 0
 
     def time_ns(self, label: str) -> int:
@@ -29,12 +33,13 @@ def parse(text: str) -> list[Info]:
     for line in text.splitlines():
         if line.startswith("File name:"):
             found.append(Info())
-        matched = _LABEL.match(line)
-        if not found or matched is None:
+        if not found:
             continue
-        label, value = matched[1], matched[2]
-        if label.startswith("Packet ") and label.endswith(" Comment"):
-            found[-1].comments += 1
-        else:
-            found[-1].values.setdefault(label, value)
+        if inner := _OF_INTERFACE.match(line):
+            found[-1].interface.setdefault(inner[1], inner[2])
+        elif outer := _LABEL.match(line):
+            if outer[1].startswith("Packet ") and outer[1].endswith(" Comment"):
+                found[-1].comments += 1
+            else:
+                found[-1].values.setdefault(outer[1], outer[2])
     return found

@@ -22,8 +22,10 @@ class Brought:
     numbers: how many sequence numbers it takes (SYN and FIN count, RFC 9293 §3.4); seen: how many of them the capture
     held already; ahead: how many numbers before it were missing; acked: how many of its numbers the peer had
     acknowledged already. before_next: how far before the next expected number it begins (0: it does not).
-    since_last_ns: time since this end's last segment with sequence numbers. fin_acked: whether the peer had
-    acknowledged this end's FIN. closed_window: whether the peer's window was 0.
+    closed_window: whether the peer's window was 0. probed: how many of the numbers seen before were seen only in segments
+    that met a closed window. outstanding: whether the peer has sent more than this frame
+    acknowledges. acks_less: whether it acknowledges less than a frame before it. overtook: whether one of the
+    acknowledgments before it was followed by a smaller one.
     """
 
     end: int | None
@@ -32,8 +34,11 @@ class Brought:
     ahead: int = 0
     acked: int = 0
     before_next: int = 0
-    since_last_ns: int = 0
     closed_window: bool = False
+    probed: int = 0
+    outstanding: bool = False
+    acks_less: bool = False
+    overtook: bool = False
 
 
 @dataclass
@@ -42,8 +47,9 @@ class _Side:
     following: int = 0  # the number after the highest one seen, counted from base without wrapping
     acked: int | None = None
     ranges: list[tuple[int, int]] = field(default_factory=list)
-    last_ns: int = 0
+    welcome: list[tuple[int, int]] = field(default_factory=list)  # those that met an open window
     window: int | None = None
+    overtaken: bool = False  # an acknowledgment of this side's numbers was smaller than one before it
 
     def unwrap(self, seq: int) -> int:
         if self.base is None:
@@ -51,21 +57,24 @@ class _Side:
         distance = (seq - self.base - self.following) & 0xFFFFFFFF
         return self.following + (distance if distance < 1 << 31 else distance - (1 << 32))
 
-    def overlap(self, start: int, end: int) -> int:
-        return sum(max(0, min(end, b) - max(start, a)) for a, b in self.ranges)
 
-    def add(self, start: int, end: int) -> None:
-        kept = []
-        for a, b in self.ranges:
-            if b < start or a > end:
-                kept.append((a, b))
-            else:
-                start, end = min(start, a), max(end, b)
-        self.ranges = sorted([*kept, (start, end)])
+
+def _overlap(ranges: list[tuple[int, int]], start: int, end: int) -> int:
+    return sum(max(0, min(end, b) - max(start, a)) for a, b in ranges)
+
+
+def _joined(ranges: list[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
+    kept = []
+    for a, b in ranges:
+        if b < start or a > end:
+            kept.append((a, b))
+        else:
+            start, end = min(start, a), max(end, b)
+    return [*kept, (start, end)]
 
 
 def reckon(rows: Sequence[Row], ends: Ends) -> list[Brought]:
-    """What every frame of a capture brought. Damaged segments and resets bring nothing."""
+    """What every frame of a capture brought. Damaged segments bring nothing; of a RST it says only how far ahead it is."""
     sides = (_Side(), _Side())
     return [_reckon(row, ends, sides) for row in rows]
 
@@ -74,28 +83,37 @@ def _reckon(row: Row, ends: Ends, sides: tuple[_Side, _Side]) -> Brought:
     if not row.is_tcp:
         return Brought(None)
     end = ends.index((row.address, row.port or 0))
-    if row.damaged or row.flags & RST:
+    if row.damaged:
         return Brought(end)
     own, peer = sides[end], sides[1 - end]
+    if row.flags & RST:
+        return Brought(end, ahead=max(0, own.unwrap(row.seq) - own.following) if own.ranges else 0)
     start = own.unwrap(row.seq)
     numbers = row.payload_octets + bool(row.flags & SYN) + bool(row.flags & FIN)
     stop = start + numbers
+    ack = peer.unwrap(row.ack) if row.flags & ACK else None
+    less = ack is not None and peer.acked is not None and ack < peer.acked
+    seen = _overlap(own.ranges, start, stop)
     brought = Brought(
         end,
         numbers,
-        own.overlap(start, stop),
+        seen,
         max(0, start - own.following) if own.ranges else 0,
         max(0, min(stop, own.acked) - start) if own.acked is not None else 0,
         max(0, own.following - start) if own.ranges else 0,
-        row.time_ns - own.last_ns if own.last_ns else 0,
         peer.window == 0,
+        seen - _overlap(own.welcome, start, stop),
+        ack is not None and peer.following > ack,
+        less,
+        peer.overtaken,
     )
     if numbers:
-        own.add(start, stop)
+        own.ranges = _joined(own.ranges, start, stop)
+        if peer.window != 0:
+            own.welcome = _joined(own.welcome, start, stop)
         own.following = max(own.following, stop)
-        own.last_ns = row.time_ns
-    if row.flags & ACK:
-        number = peer.unwrap(row.ack)
-        peer.acked = number if peer.acked is None else max(peer.acked, number)
+    if ack is not None:
+        peer.acked = ack if peer.acked is None else max(peer.acked, ack)
+        peer.overtaken |= less
     own.window = row.window
     return brought

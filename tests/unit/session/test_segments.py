@@ -113,6 +113,16 @@ def test_the_linux_form_of_a_zero_window_probe() -> None:
     assert "w" in played.session.history
 
 
+def test_the_answer_to_a_probe_that_opens_the_window_is_a_window_update() -> None:
+    closed = HANDSHAKE + "> P. 1 ack 1 x6\n < . 1 ack 7 win 0\n +200 > . 6 ack 1\n"
+    opened, still_closed = play(closed + "< . 1 ack 7 win 500"), play(closed + "< . 1 ack 7 win 0")
+    assert opened.notes[-1].kind == "window-update"
+    assert "can take data again" in opened.notes[-1].comment
+    assert opened.session.server_side.window_updates == still_closed.session.server_side.window_updates + 1
+    assert still_closed.notes[-1].kind == "ack"
+    assert "answers that it is there" in still_closed.notes[-1].comment
+
+
 def test_a_rst_with_window_0_closes_no_window() -> None:
     assert "zero-window" not in play(HANDSHAKE + "> R. 1 ack 1 win 0").rules
 
