@@ -1,4 +1,5 @@
-"""What each segment brought, worked out once more and differently: from tshark's raw numbers, with a plain set of ranges.
+"""What each segment brought, worked out once more and differently: from tshark's raw numbers, with a plain set of
+ranges.
 
 The lab's tracker and Wireshark both decide as they go, each with its own shortcuts. Where they disagree about a frame,
 this third reckoning says what is the case: were these sequence numbers in the capture before, had the peer acknowledged
@@ -22,10 +23,11 @@ class Brought:
     numbers: how many sequence numbers it takes (SYN and FIN count, RFC 9293 §3.4); seen: how many of them the capture
     held already; ahead: how many numbers before it were missing; acked: how many of its numbers the peer had
     acknowledged already. before_next: how far before the next expected number it begins (0: it does not).
-    closed_window: whether the peer's window was 0. probed: how many of the numbers seen before were seen only in segments
-    that met a closed window. outstanding: whether the peer has sent more than this frame
+    closed_window: whether the peer's window was 0. probed: how many of the numbers seen before were seen only in
+    segments that met a closed window. outstanding: whether the peer has sent more than this frame
     acknowledges. acks_less: whether it acknowledges less than a frame before it. overtook: whether one of the
-    acknowledgments before it was followed by a smaller one.
+    acknowledgments before it was followed by a smaller one. behind_ack: whether an acknowledgment without text, with a
+    higher sequence number, came before it. at_fin: whether it stands where this end's FIN stood.
     """
 
     end: int | None
@@ -39,6 +41,8 @@ class Brought:
     outstanding: bool = False
     acks_less: bool = False
     overtook: bool = False
+    behind_ack: bool = False
+    at_fin: bool = False
 
 
 @dataclass
@@ -49,6 +53,8 @@ class _Side:
     ranges: list[tuple[int, int]] = field(default_factory=list)
     welcome: list[tuple[int, int]] = field(default_factory=list)  # those that met an open window
     window: int | None = None
+    ack_start: int | None = None  # the highest number of an acknowledgment without text
+    fin: int | None = None
     overtaken: bool = False  # an acknowledgment of this side's numbers was smaller than one before it
 
     def unwrap(self, seq: int) -> int:
@@ -56,7 +62,6 @@ class _Side:
             self.base, self.following = seq, 0
         distance = (seq - self.base - self.following) & 0xFFFFFFFF
         return self.following + (distance if distance < 1 << 31 else distance - (1 << 32))
-
 
 
 def _overlap(ranges: list[tuple[int, int]], start: int, end: int) -> int:
@@ -74,7 +79,8 @@ def _joined(ranges: list[tuple[int, int]], start: int, end: int) -> list[tuple[i
 
 
 def reckon(rows: Sequence[Row], ends: Ends) -> list[Brought]:
-    """What every frame of a capture brought. Damaged segments bring nothing; of a RST it says only how far ahead it is."""
+    """What every frame of a capture brought. Damaged segments bring nothing; of a RST it says only how far ahead it
+    is."""
     sides = (_Side(), _Side())
     return [_reckon(row, ends, sides) for row in rows]
 
@@ -106,7 +112,13 @@ def _reckon(row: Row, ends: Ends, sides: tuple[_Side, _Side]) -> Brought:
         ack is not None and peer.following > ack,
         less,
         peer.overtaken,
+        own.ack_start is not None and start < own.ack_start,
+        start == own.fin,
     )
+    if row.flags & FIN:
+        own.fin = stop - 1
+    if not numbers:
+        own.ack_start = start if own.ack_start is None else max(own.ack_start, start)
     if numbers:
         own.ranges = _joined(own.ranges, start, stop)
         if peer.window != 0:

@@ -45,6 +45,7 @@ FIELDS = (
     "tcp.options.sack_perm",
     "tcp.options.timestamp.tsval",
     "tcp.checksum.status",
+    "tcp.checksum.ffff",
     "ip.checksum.status",
     "tcp.checksum.partial",
     "tcp.analysis.initial_rtt",
@@ -56,10 +57,12 @@ FIELDS = (
 )
 
 OPTIONS = ("-2", "-n", "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE")
-"""Two passes, or ``tcp.completeness`` would be what was known so far; checksums checked, or a damaged segment counts."""
+"""Two passes, or ``tcp.completeness`` would be what was known so far; checksums checked, or a damaged segment
+counts."""
 
-SOUND = "!(tcp.checksum.status == 0 || ip.checksum.status == 0)"
-"""The display filter for frames that no checksum calls damaged."""
+SOUND = "!((tcp.checksum.status == 0 && !tcp.checksum.ffff) || ip.checksum.status == 0)"
+"""The display filter for frames that no checksum calls damaged. 0xffff in the place of 0x0000 is no damage: the sum
+that a receiver makes comes out right with either (RFC 1624 §3), and Linux writes 0xffff."""
 
 
 def arguments(path: str) -> list[str]:
@@ -74,7 +77,8 @@ def arguments(path: str) -> list[str]:
 class Row:
     """One frame as tshark sees it. Numbers of TCP are None where the frame is no TCP segment of its own.
 
-    capture: which file, from 0; number: which frame of that file, from 1. marks: names of ANALYSIS.
+    capture: which file, from 0; number: which frame of that file, from 1. marks: names of ANALYSIS. ffff_checksum: its
+    TCP checksum is 0xffff where tshark would have 0x0000.
     """
 
     capture: int
@@ -95,6 +99,7 @@ class Row:
     sack_permitted: bool
     timestamps: bool
     bad_checksum: bool
+    ffff_checksum: bool
     bad_ip_checksum: bool
     partial_checksum: bool
     initial_rtt_ns: int | None
@@ -164,7 +169,8 @@ def _row(value: dict[str, str], capture: int, number: int) -> Row:
         window_scale=_maybe(value["tcp.options.wscale.shift"]),
         sack_permitted=bool(value["tcp.options.sack_perm"]),
         timestamps=bool(value["tcp.options.timestamp.tsval"]),
-        bad_checksum=value["tcp.checksum.status"] == "0",
+        bad_checksum=value["tcp.checksum.status"] == "0" and not value["tcp.checksum.ffff"],
+        ffff_checksum=bool(value["tcp.checksum.ffff"]),
         bad_ip_checksum=value["ip.checksum.status"] == "0",
         partial_checksum=bool(value["tcp.checksum.partial"]),
         initial_rtt_ns=nanoseconds(value["tcp.analysis.initial_rtt"]) if value["tcp.analysis.initial_rtt"] else None,

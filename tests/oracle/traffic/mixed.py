@@ -25,7 +25,8 @@ import peers
 HOSTS = {4: "server", 6: "server6"}
 AT_ONCE = 24
 CROWD = 50
-"""Connections that are open at the same time, once for every thousand octets of nothing else: all of them wait for all."""
+"""Connections that are open at the same time, once for every thousand octets of nothing else: all of them wait for
+all."""
 TIMEOUT_S = 20.0
 WORDS = ("alpha", "beta", "gamma", "straße", "κόσμος", "ça va?", "the quick brown fox", "")
 

@@ -1,0 +1,156 @@
+"""tshark, capinfos, tcptrace, the programs that talked and the kernels: do they say what our JSON says, of every session?
+
+About sixty mixed sessions: two thirds played by real kernels in the composed lab, the rest made, with damage that no kernel
+sends. ``python -m tests.oracle --sessions 1000`` does the same with more, and writes docs/oracle.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.live.conftest import private_folder
+from tests.oracle import known
+from tests.oracle.__main__ import make
+from tests.oracle.box import Opinion, oracle, sessions_below
+from tests.oracle.compare import Finding, compare
+from tests.oracle.real import Played, stage, testify
+
+REAL, MADE, SEED = 42, 18, 7
+
+
+@dataclass
+class Evening:
+    """What was played, and every tool's opinion of it."""
+
+    played: Played
+    real: list[Opinion]
+    made: list[Opinion]
+
+
+@pytest.fixture(scope="module")
+def evening(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
+    folder = private_folder(tmp_path_factory, "agreement")
+    for part in ("real", "made"):
+        (folder / part).mkdir()
+    with stage(folder / "real", "echolab-agreement", "198.18.104", "2001:db8:104") as on:
+        played = on.play(REAL, SEED)
+    make(folder / "made", MADE, SEED)
+    with oracle(folder) as box:
+        yield Evening(played, box.ask(folder / "real"), box.ask(folder / "made"))
+
+
+def unexplained(findings: list[Finding]) -> list[str]:
+    return [f"{f.tool}, {f.quantity} ({f.where}): {f.ours!r} and {f.theirs!r}" for f in findings if f.unexplained]
+
+
+def test_every_tool_agrees_with_the_json_of_every_real_session(evening: Evening) -> None:
+    assert len(evening.real) >= REAL
+    assert {str(one.path.name): found for one in evening.real if (found := unexplained(compare(one)))} == {}
+
+
+def test_every_tool_agrees_with_the_json_of_every_made_session(evening: Evening) -> None:
+    assert len(evening.made) == MADE
+    assert {str(one.path): found for one in evening.made if (found := unexplained(compare(one)))} == {}
+
+
+def test_the_programs_and_the_kernels_agree_with_the_json(evening: Evening) -> None:
+    findings = testify(evening.played, [one.facts for one in evening.real])
+    assert unexplained(findings) == []
+    assert {f.tool for f in findings} == {"the programs", "the kernels"}
+    assert sum(evening.played.retransmitted.values()) > 0, "no kernel sent anything again: the lossy sessions lost nothing"
+
+
+def test_a_made_up_retransmission_is_noticed_by_the_kernels_count(evening: Evening) -> None:
+    sessions = deepcopy([one.facts for one in evening.real])
+    sessions[0]["from_server"]["retransmissions"] += 1
+    assert unexplained(testify(evening.played, sessions)) != []
+
+
+def test_the_mix_has_every_verdict_and_both_ip_versions(evening: Evening) -> None:
+    everything = [one.facts for one in (*evening.real, *evening.made)]
+    assert {facts["verdict"] for facts in everything} >= {"complete", "reset", "refused", "cut"}
+    assert {facts["first_closer"] for facts in everything} == {"client", "server", None}
+    assert {facts["ip_version"] for facts in evening.real} == {4, 6}
+    assert {facts["ip_version"] for facts in evening.made} == {4, 6}
+    assert any(facts["simultaneous_close"] for facts in everything)
+    assert any(facts["from_server"]["zero_windows"] for facts in everything)
+    assert any(facts["from_client"]["keep_alives"] for facts in everything)
+    assert any(finding["rule"] == "reuse" for facts in everything for finding in facts["findings"])
+
+
+def of(findings: list[Finding], tool: str, quantity: str) -> bool:
+    """Whether this quantity has an unexplained difference."""
+    return any(f.unexplained for f in findings if (f.tool, f.quantity) == (tool, quantity))
+
+
+@pytest.mark.parametrize(
+    ("member", "tool", "quantity"),
+    [
+        ("frames", "tshark", "segments"),
+        ("frames", "tcptrace", "segments"),
+        ("payload_octets", "tshark", "octets of text"),
+        ("payload_octets", "tcptrace", "octets of text"),
+        ("octets_new", "tcptrace", "octets sent for the first time"),
+        ("octets_again", "tcptrace", "octets sent again"),
+        ("retransmissions", "tshark", "retransmissions"),
+        ("retransmissions", "tcptrace", "retransmitted segments"),
+        ("out_of_order", "tcptrace", "segments out of order"),
+        ("dup_acks", "tshark", "duplicate acks"),
+        ("zero_windows", "tshark", "zero windows"),
+        ("keep_alives", "tshark", "keep-alives and probes"),
+        ("fins", "tshark", "FINs"),
+        ("rsts", "tshark", "RSTs"),
+        ("isn", "tshark", "ISN"),
+        ("bad_checksums", "tshark", "bad checksums"),
+    ],
+)
+def test_a_count_that_is_one_too_high_is_unexplained(evening: Evening, member: str, tool: str, quantity: str) -> None:
+    for opinion in (evening.real[0], evening.made[1]):
+        facts = deepcopy(opinion.facts)
+        facts["from_client"][member] += 1
+        assert not of(compare(opinion), tool, quantity)
+        assert of(compare(replace(opinion, facts=facts)), tool, quantity)
+
+
+@pytest.mark.parametrize(
+    ("member", "wrong", "tool", "quantity"),
+    [
+        ("verdict", "reset", "tshark", "verdict"),
+        ("verdict", "cut", "tcptrace", "verdict"),
+        ("first_closer", "client", "tshark", "first closer"),
+        ("initial_rtt_ns", 1, "tshark", "initial round trip"),
+        ("first_ns", 1, "tshark", "time of the first frame"),
+        ("history", "S", "tshark", "completeness"),
+    ],
+)
+def test_a_wrong_word_about_the_session_is_unexplained(
+    evening: Evening, member: str, wrong: object, tool: str, quantity: str
+) -> None:
+    opinion = next(one for one in evening.real if one.facts["server"]["port"] == 7 and one.facts["verdict"] == "complete")
+    assert not of(compare(opinion), tool, quantity)
+    assert of(compare(replace(opinion, facts={**opinion.facts, member: wrong})), tool, quantity)
+
+
+def test_a_capture_that_was_changed_does_not_fit_its_json(evening: Evening, tmp_path: Path) -> None:
+    opinion = evening.real[0]
+    info = deepcopy(opinion.info)
+    info.values["SHA256"] = "0" * 64
+    assert of(compare(replace(opinion, info=info)), "capinfos", "SHA-256")
+
+
+def test_every_frame_that_a_known_difference_excuses_is_really_of_that_kind(evening: Evening) -> None:
+    """A retransmission that tshark saw and the JSON missed has no excuse, unless its octets were acknowledged first."""
+    opinion = next(one for one in evening.real if any("retransmission" in row.marks for row in one.rows))
+    rows = [replace(row, marks=row.marks | {"retransmission"}) for row in opinion.rows]
+    assert of(compare(replace(opinion, rows=rows)), "tshark", "retransmissions")
+
+
+def test_sessions_below_a_folder_are_all_compared(evening: Evening) -> None:
+    folder = evening.real[0].path.parent.parent
+    assert len(sessions_below(folder)) == len(evening.real)
+    assert known.EVERY
