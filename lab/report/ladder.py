@@ -86,8 +86,8 @@ def _heading(session: Session, frames: int, style: Style) -> list[str]:
     numbers = "seq and ack count from each side's first number (as in the header)"
     inner_width = max(MIN_WIDTH, style.width)
     return [
-        *_wrapped(title, inner_width),
-        *_wrapped(roles, inner_width),
+        *_wrapped(style.plain(title), inner_width),
+        *_wrapped(style.plain(roles), inner_width),
         *_wrapped(numbers, inner_width),
         "",
         style.paint(head, "dim"),
@@ -105,8 +105,8 @@ def _rung(number: int, time_ms: float, note: Note, style: Style) -> list[str]:
     lines += [indent + line for line in _wrapped(_numbers(number, note), inner)]
     text = quote(note.payload, inner - 2) if note.payload else ""
     if text and text not in note.comment and len(text) > QUOTE_LENGTH + 10:  # else the comment shows as much of it
-        lines.append(indent + style.paint(text, "bold"))
-    lines += [indent + style.paint(line, "dim") for line in _wrapped(note.comment, inner)]
+        lines += [indent + style.paint(line, "bold") for line in _wrapped(style.plain(text), inner)]
+    lines += [indent + style.paint(line, "dim") for line in _wrapped(style.plain(note.comment), inner)]
     return lines
 
 
@@ -156,7 +156,7 @@ def _ending(session: Session, style: Style) -> list[str]:
     return [
         line
         for reason in certificate.reasons
-        for line in _wrapped(style.paint("Not certified: ", "trouble") + reason, max(MIN_WIDTH, style.width))
+        for line in _wrapped("Not certified: " + style.plain(reason), max(MIN_WIDTH, style.width))
     ]
 
 

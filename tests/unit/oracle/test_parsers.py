@@ -16,9 +16,9 @@ TCP connection 1:
 	complete conn: RESET	(SYNs: 2)  (FINs: 0)
 	total packets: 18
    a->b:			      b->a:
-     total packets:             9           total packets:             8      
-     rexmt data pkts:           3           rexmt data pkts:           0      
-     SYN/FIN pkts sent:       1/1           SYN/FIN pkts sent:       1/0      
+     total packets:             9           total packets:             8
+     rexmt data pkts:           3           rexmt data pkts:           0
+     SYN/FIN pkts sent:       1/1           SYN/FIN pkts sent:       1/0
      mss requested:          1440 bytes     mss requested:          1440 bytes
 """
 
