@@ -46,6 +46,7 @@ def _quit_harms_nobody(target: Target) -> None:
         before.read(b"ONE\n")
         leaver.send(b"quit\n")
         leaver.read(b"Good bye\n")
+        leaver.end()  # the server has done all that quit makes it do
         before.send(b"finished\n")
         before.read(b"UNFINISHED\n")
     converse(target, send(b"after\n"), read(b"AFTER\n"))
