@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.oracle.box import Box, oracle, sessions_below
 from tests.oracle.compare import compare
 from tests.oracle.made import frames_of, write
-from tests.oracle.real import stage, testify
+from tests.oracle.real import hear_witnesses, stage
 from tests.oracle.table import Summary, document
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +54,7 @@ def run(folder: Path, options: argparse.Namespace) -> tuple[Summary, list[str], 
     real = [facts for _, facts in sessions_below(captures)]
     make(made, options.sessions - len(real), options.seed)
     summary = Summary()
-    summary.add("all real sessions", testify(played, real))
+    summary.add("all real sessions", hear_witnesses(played, real))
     began = time.monotonic()
     with oracle(folder) as box:
         tools = box.versions()
@@ -63,11 +63,14 @@ def run(folder: Path, options: argparse.Namespace) -> tuple[Summary, list[str], 
     compared_s = time.monotonic() - began
     kinds = sorted({told["kind"] for told in played.told})
     origin = [
-        f"{len(real)} sessions of real kernels and sockets over IPv4 and IPv6, played in the lab in {took_s:.0f} s, up to"
-        f" 50 at once: {', '.join(kinds)}. Losses are real too: sockets that drop what reaches them, after the tap saw it.",
-        f"{summary.sessions - len(real)} sessions from made frames, for what kernels do not do on request: frames lost before"
-        " the tap, in another order, damaged, sent again at random. Half of them went through the tracker, half through"
-        " the fast lane.",
+        f"{len(real)} sessions of real kernels and sockets over IPv4 and IPv6, played in the lab in {took_s:.0f} s, up"
+        f" to 50 at once: {', '.join(kinds)}. Losses are real too: sockets that drop what reaches them, after the tap"
+        " saw it.",
+        f"{summary.sessions - len(real)} sessions from made frames, for what kernels do not do on request: frames lost"
+        " before the tap, in another order, damaged, sent again at random. Half of them went through the tracker, half"
+        " through the fast lane.",
+        f"By their own count, the kernels sent {played.retransmitted['client']} (client) and"
+        f" {played.retransmitted['server']} (server) segments again.",
         f"The comparison of all of them took {compared_s:.0f} s.",
     ]
     return summary, tools, origin

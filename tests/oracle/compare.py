@@ -1,79 +1,19 @@
 """One session: what its JSON says beside what each tool says, quantity by quantity.
 
-A finding is one comparison. It agrees, or the difference is explained down to the last unit by known differences
-(tests.oracle.known), or it is unexplained. Where tshark judges single frames, every frame has to agree or have its
-reason; that two errors cancel each other out in a total is not enough.
+Where tshark judges single frames, every frame has to agree or have its reason; that two errors cancel each other out in
+a total is not enough. What tcptrace says is in tests.oracle.by_tcptrace.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from lab.cli.replay import replay
-from lab.session.events import Note, Recorded
-from tests.oracle import known
-from tests.oracle.box import Opinion, ends_of
+from tests.oracle import by_tcptrace, known
+from tests.oracle.box import Opinion
+from tests.oracle.case import MARKS, ROLES, Case, Finding, fin_acknowledged, judged, only_resets_ahead
 from tests.oracle.known import Difference
-from tests.oracle.stream import Brought, reckon
 from tests.oracle.tshark import ACK, FIN, RST, SYN, Row
-
-ROLES = ("client", "server")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One comparison. ours, theirs: what the JSON and the tool say. known: the reasons, each with how often it applies.
-
-    where: role or frames, for whoever has to look. explained: whether ``known`` accounts for the whole difference.
-    """
-
-    tool: str
-    quantity: str
-    ours: object
-    theirs: object
-    known: Mapping[Difference, int] = field(default_factory=dict)
-    explained: bool = False
-    where: str = ""
-
-    @property
-    def agrees(self) -> bool:
-        return self.ours == self.theirs and not self.known
-
-    @property
-    def unexplained(self) -> bool:
-        return not self.agrees and not self.explained
-
-
-class Case:
-    """What a comparison needs of one session, worked out once."""
-
-    def __init__(self, opinion: Opinion) -> None:
-        self.opinion = opinion
-        self.facts = opinion.facts
-        self.rows = opinion.rows
-        self.ends = ends_of(opinion.facts)
-        self.brought = reckon(opinion.rows, self.ends)
-        sessions = replay(opinion.path)
-        self.sessions = len(sessions)
-        self.recorded: list[Recorded] = max(sessions, key=lambda one: len(one.frames)).frames
-
-    def side(self, role: int) -> dict[str, Any]:
-        found: dict[str, Any] = self.facts[f"from_{ROLES[role]}"]
-        return found
-
-    def judged(self, role: int, name: str) -> list[Brought]:
-        """What those undamaged segments of one end brought that our tracker judged so."""
-        return [
-            brought
-            for row, brought, recorded in zip(self.rows, self.brought, self.recorded, strict=True)
-            if brought.end == role and not row.damaged and _judged(name, recorded.note)
-        ]
-
-    def sound(self, role: int) -> list[tuple[Row, Brought]]:
-        """The undamaged segments of one end."""
-        return [(r, b) for r, b in zip(self.rows, self.brought, strict=True) if b.end == role and not r.damaged]
 
 
 def compare(opinion: Opinion) -> list[Finding]:
@@ -83,7 +23,7 @@ def compare(opinion: Opinion) -> list[Finding]:
     for role in (0, 1):
         found += _direction(case, role)
         found += _marks(case, role)
-        found += _tcptrace(case, role)
+        found += by_tcptrace.counts(case, role)
     return found
 
 
@@ -125,7 +65,7 @@ def _whole(case: Case) -> Iterator[Finding]:
     trace = case.opinion.connection
     yield Finding("tcptrace", "connections in the capture", 1, case.opinion.connections)
     if trace is not None:
-        yield _tcptrace_verdict(case, trace.verdict)
+        yield by_tcptrace.verdict(case, trace.verdict)
 
 
 def _directions(rows: list[Row]) -> list[int]:
@@ -179,13 +119,6 @@ def _first_closer(case: Case) -> str | None:
     return None
 
 
-def fin_acknowledged(case: Case, role: int) -> bool:
-    """Whether tshark's rows hold a FIN of this end and, from the other, an acknowledgment beyond it."""
-    ends = [(r.seq + r.payload_octets + 1) & 0xFFFFFFFF for r, _ in case.sound(role) if r.flags & FIN]
-    acks = [row.ack for row, _ in case.sound(1 - role) if row.flags & ACK]
-    return any((ack - end) & 0xFFFFFFFF < 1 << 31 for end in ends for ack in acks)
-
-
 def _verdict(case: Case) -> Finding:
     """The verdict by tshark's rows alone."""
     ours, bits = case.facts["verdict"], max(row.completeness for row in case.rows)
@@ -201,30 +134,9 @@ def _verdict(case: Case) -> Finding:
     reasons: dict[Difference, int] = {}
     if case.facts["closed_because"] == "stop" and ours == "cut" and theirs in ("half-open", "midstream"):
         reasons = {known.STOPPED: 1}
-    elif theirs == "reset" and ours != "reset" and _only_resets_ahead(case):
+    elif theirs == "reset" and ours != "reset" and only_resets_ahead(case):
         reasons = {known.RST_AHEAD: 1}
     return Finding("tshark", "verdict", ours, theirs, reasons, bool(reasons))
-
-
-def _only_resets_ahead(case: Case) -> bool:
-    """Whether every RST is beyond the next expected number, and the JSON says that it saw that."""
-    told = any(finding["rule"] == "rst-not-acceptable" for finding in case.facts["findings"])
-    resets = [b for role in (0, 1) for row, b in case.sound(role) if row.flags & RST]
-    return told and bool(resets) and all(b.ahead for b in resets)
-
-
-def _tcptrace_verdict(case: Case, theirs: str) -> Finding:
-    """tcptrace knows three: yes (both ends sent SYN and FIN), RESET (there was a RST), no."""
-    verdict = case.facts["verdict"]
-    ours = {"complete": "yes", "reset": "RESET", "refused": "RESET"}.get(verdict, "no")
-    reasons: dict[Difference, int] = {}
-    if verdict == "complete" and theirs == "RESET" and case.side(0)["rsts"] + case.side(1)["rsts"]:
-        reasons = {known.RESET_AFTER_END: 1}
-    elif verdict == "cut" and theirs == "yes" and not (fin_acknowledged(case, 0) and fin_acknowledged(case, 1)):
-        reasons = {known.NOT_OVER: 1}
-    elif theirs == "RESET" and _only_resets_ahead(case):
-        reasons = {known.RST_AHEAD: 1}
-    return Finding("tcptrace", "verdict", ours, theirs, reasons, bool(reasons))
 
 
 def _direction(case: Case, role: int) -> Iterator[Finding]:
@@ -257,26 +169,6 @@ def _direction(case: Case, role: int) -> Iterator[Finding]:
     yield finding("options of the SYN", tuple(offered[name] for name in names) if offered else None, theirs)
 
 
-MARKS = {
-    "retransmission": ("retransmissions",),
-    "out_of_order": ("out_of_order",),
-    "duplicate_ack": ("dup_acks",),
-    "keep_alive": ("keep_alives", "zero_window_probes"),
-    "zero_window": ("zero_windows",),
-    "window_update": ("window_updates",),
-}
-"""tshark's judgement of a frame, and the JSON's counters for the same."""
-
-_TAGS = {"keep_alive": ("keep-alive", "zero-window-probe"), "duplicate_ack": ("dup-ack",)}
-
-
-def _judged(name: str, note: Note) -> bool:
-    """Whether our tracker judged the frame so."""
-    if name == "window_update":
-        return note.kind == "window-update"
-    return any(tag in note.trouble for tag in _TAGS.get(name, (name.replace("_", "-"),)))
-
-
 def _marks(case: Case, role: int) -> Iterator[Finding]:
     """Judgements of single frames: the capture, read again by our tracker, tells which; the JSON must have their
     number."""
@@ -289,7 +181,7 @@ def _marks(case: Case, role: int) -> Iterator[Finding]:
         for row, brought, note in zip(case.rows, case.brought, notes, strict=True):
             if brought.end != role:
                 continue
-            ours, theirs = _judged(name, note), name in row.marks
+            ours, theirs = judged(name, note), name in row.marks
             counted, marked = counted + ours, marked + theirs
             if ours != theirs:
                 reason = known.mark(name, ours, row, brought)
@@ -301,61 +193,6 @@ def _marks(case: Case, role: int) -> Iterator[Finding]:
         again = f"; the capture read again has {counted}" if counted != total else ""
         where = f"{ROLES[role]}{again}" + (f"; frames {unknown}" if unknown else "")
         quantity = "keep-alives and probes" if name == "keep_alive" else f"{name.replace('_', ' ')}s"
-        yield Finding("tshark", quantity, total, marked, reasons, not again and not unknown and bool(reasons), where)
-
-
-def _tcptrace(case: Case, role: int) -> Iterator[Finding]:
-    """Counts of one end: the JSON's beside tcptrace's."""
-    trace = case.opinion.connection
-    if trace is None:
-        return
-    side, sound = case.side(role), case.sound(role)
-    end = trace.ends.index(case.ends[role])
-    damaged = sum(1 for row, b in zip(case.rows, case.brought, strict=True) if b.end == role and row.damaged)
-    probes = [(row, b) for row, b in sound if row.payload_octets and b.closed_window]
-    again = [(row, b) for row, b in sound if b.seen and row.payload_octets and (b.closed_window or b.probed == b.seen)]
-    octets_again = sum(b.seen if b.closed_window else b.probed for row, b in sound if row.payload_octets)
-    late = sum(1 for b in case.judged(role, "retransmission") if not b.seen and b.before_next)
-    overtaken = sum(1 for b in case.judged(role, "out_of_order") if not b.before_next and b.behind_ack)
-    flags = sum(bool(r.flags & SYN) + bool(r.flags & FIN) for r, b in sound if b.seen and r.flags & (SYN | FIN))
-
-    def finding(quantity: str, ours: int, label: str, **reasons: int) -> Finding:
-        """reasons: what each known difference (by its name in tests.oracle.known) adds to tcptrace's count."""
-        theirs = trace.number(end, label)
-        named = {getattr(known, name): abs(by) for name, by in reasons.items() if by}
-        explained = bool(named) and ours + sum(reasons.values()) == theirs
-        return Finding("tcptrace", quantity, ours, theirs, named if explained else {}, explained, ROLES[role])
-
-    yield finding("segments", side["frames"] - damaged, "total packets")
-    flagged = trace.pair(end, "SYN/FIN pkts sent")
-    yield Finding("tcptrace", "SYNs and FINs", (side["syns"], side["fins"]), flagged, where=ROLES[role])
-    yield finding("octets of text", side["payload_octets"], "actual data bytes")
-    first = sum(row.payload_octets - b.seen for row, b in probes) - sum(
-        b.probed for _, b in sound if not b.closed_window
-    )
-    yield finding("octets sent for the first time", side["octets_new"], "unique bytes sent", INTO_CLOSED_WINDOW=-first)
-    yield finding(
-        "retransmitted segments",
-        side["retransmissions"],
-        "rexmt data pkts",
-        LATE_FILLING=-late,
-        INTO_CLOSED_WINDOW=-len(again),
-    )
-    yield finding(
-        "octets sent again",
-        side["octets_again"],
-        "rexmt data bytes",
-        COUNTS_FLAGS=flags,
-        INTO_CLOSED_WINDOW=-octets_again,
-    )
-    yield finding(
-        "segments out of order",
-        side["out_of_order"],
-        "outoforder pkts",
-        LATE_FILLING=late,
-        ACK_OVERTOOK=-overtaken,
-        INTO_CLOSED_WINDOW=sum(1 for _, b in again if not b.closed_window and b.before_next > b.numbers),
-    )
-    yield finding("largest segment", side["max_segment_octets"], "max segm size")
-    if side["syns"]:
-        yield finding("MSS", side["syn_options"]["mss_bytes"] or 0, "mss requested")
+        doubtful = bool(again or unknown)
+        explained = bool(reasons) and not doubtful
+        yield Finding("tshark", quantity, total, marked, reasons, explained, where, doubtful)

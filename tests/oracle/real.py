@@ -17,7 +17,7 @@ from typing import Any
 from docker.models.containers import Container
 
 from tests.live.conftest import Lab, until
-from tests.oracle.compare import Finding
+from tests.oracle.case import Finding
 from tests.oracle.traffic import peers
 
 TRAFFIC = Path(__file__).resolve().parent / "traffic"
@@ -44,6 +44,7 @@ class Stage:
         return self.lab.docker.containers.run(
             "echolab/python-client",
             [f"/traffic/{program}", *arguments],
+            name=f"{self.lab.project}-{program.removesuffix('.py')}",
             entrypoint="python3",
             network_mode=f"container:{self.lab.container(host).id}",
             user="0:0",
@@ -104,7 +105,7 @@ def stage(captures: Path, project: str, net4: str, net6: str) -> Iterator[Stage]
         lab.down()
 
 
-def testify(played: Played, sessions: list[dict[str, Any]]) -> list[Finding]:
+def hear_witnesses(played: Played, sessions: list[dict[str, Any]]) -> list[Finding]:
     """The witnesses' words beside the JSON."""
     found = []
     by_ports: dict[tuple[int, int, int], list[dict[str, Any]]] = defaultdict(list)

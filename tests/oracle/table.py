@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tests.oracle.compare import Finding
+from tests.oracle.case import Finding
 from tests.oracle.known import EVERY, Difference
 
 COMMAND = "python -m tests.oracle --sessions 1000"
@@ -78,7 +78,7 @@ class Summary:
             for row in rows
         ]
         lines += ["", "known differences:"]
-        lines += [f"  {reason.tool}: {reason.name}: {self._often(reason)}" for reason in EVERY if self.times[reason]]
+        lines += [f"  {reason.tool}: {reason.name}: {self.often(reason)}" for reason in EVERY if self.times[reason]]
         for name, finding in self.open[:40]:
             lines.append(
                 f"UNEXPLAINED {name}: {finding.tool}, {finding.quantity} ({finding.where}):"
@@ -86,8 +86,10 @@ class Summary:
             )
         return "\n".join(lines)
 
-    def _often(self, reason: Difference) -> str:
-        return f"{self.times[reason]} times in {len(self.met.get(reason, ()))} sessions"
+    def often(self, reason: Difference) -> str:
+        """How many times a known difference was met, and in how many sessions."""
+        where = self.met.get(reason)
+        return f"{self.times[reason]} times in {len(where)} sessions" if where else "not this time"
 
 
 def document(summary: Summary, tools: Sequence[str], origin: Sequence[str]) -> str:
@@ -96,9 +98,9 @@ def document(summary: Summary, tools: Sequence[str], origin: Sequence[str]) -> s
     lines = [
         "# A second opinion on every capture",
         "",
-        "The tap's JSON counts frames, octets, retransmissions and more. It should not be the only one to say so. Programs that",
-        "nobody here wrote read the same captures: tshark, capinfos and tcptrace. Two more witnesses never saw a capture: the",
-        "programs that talked, and the kernels, which count what they sent again.",
+        "The tap's JSON counts frames, octets, retransmissions and more. It should not be the only one to say so.",
+        "Programs that nobody here wrote read the same captures: tshark, capinfos and tcptrace. Two more witnesses",
+        "never saw a capture: the programs that talked, and the kernels, which count what they sent again.",
         "",
         "This page is written by the command that makes the comparison:",
         "",
@@ -126,15 +128,12 @@ def document(summary: Summary, tools: Sequence[str], origin: Sequence[str]) -> s
         "",
         "| Name | Tool | Why | Met |",
         "|---|---|---|---|",
-        *(f"| {reason.name} | {reason.tool} | {reason.why} | {self_often(summary, reason)} |" for reason in EVERY),
+        *(f"| {reason.name} | {reason.tool} | {reason.why} | {summary.often(reason)} |" for reason in EVERY),
         "",
-        "Damaged segments are no difference: tshark says which checksums are wrong, and where there are any, both tools judge a",
-        "copy without those frames, as a receiver would (RFC 9293 §3.10.7.4 asks for a checksum that fits first).",
+        "Damaged segments are no difference: tshark says which checksums are wrong, and where there are any, both",
+        "tools judge a copy without those frames. A receiver must check and drop them (RFC 9293 §3.1, MUST-3).",
         "",
-        "The code: [tests/oracle](../tests/oracle/), the reasons in `known.py`. `make test` does the same with fewer sessions.",
+        "The code: [tests/oracle](../tests/oracle/), the reasons in `known.py`. `make test` does the same with fewer",
+        "sessions.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def self_often(summary: Summary, reason: Difference) -> str:
-    return f"{summary.times[reason]} × in {len(summary.met.get(reason, ()))} sessions" if summary.times[reason] else "–"

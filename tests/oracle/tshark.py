@@ -62,7 +62,7 @@ counts."""
 
 SOUND = "!((tcp.checksum.status == 0 && !tcp.checksum.ffff) || ip.checksum.status == 0)"
 """The display filter for frames that no checksum calls damaged. 0xffff in the place of 0x0000 is no damage: the sum
-that a receiver makes comes out right with either (RFC 1624 §3), and Linux writes 0xffff."""
+that a receiver makes comes out right with either (RFC 1624 §5), and Linux writes 0xffff."""
 
 
 def arguments(path: str) -> list[str]:

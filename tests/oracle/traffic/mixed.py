@@ -17,77 +17,16 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import peers
+from talk import TIMEOUT_S, Talk, Told, all_told, tell
 
-HOSTS = {4: "server", 6: "server6"}
 AT_ONCE = 24
 CROWD = 50
-"""Connections that are open at the same time, once for every thousand octets of nothing else: all of them wait for
-all."""
-TIMEOUT_S = 20.0
+"""The most connections of the crowd: they are all open at the same time."""
 WORDS = ("alpha", "beta", "gamma", "straße", "κόσμος", "ça va?", "the quick brown fox", "")
-
-
-@dataclass
-class Told:
-    """What this end knows of one connection. whole: it read until the server's FIN and lost nothing."""
-
-    kind: str
-    version: int
-    client_port: int = 0
-    server_port: int = 0
-    sent: int = 0
-    received: int = 0
-    whole: bool = False
-
-
-class Talk:
-    """One connection that counts what passes through it. before: done to the socket before it connects."""
-
-    def __init__(self, told: Told, port: int, bind: int = 0, before: Callable[[socket.socket], None] | None = None):
-        self.told = told
-        family = socket.AF_INET if told.version == 4 else socket.AF_INET6
-        self.socket = socket.socket(family, socket.SOCK_STREAM)
-        self.socket.settimeout(TIMEOUT_S)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        told.server_port = port
-        self.socket.bind(("", bind))
-        told.client_port = self.socket.getsockname()[1]
-        if before is not None:
-            before(self.socket)
-        self.socket.connect((HOSTS[told.version], port))
-
-    def send(self, octets: bytes) -> None:
-        self.socket.sendall(octets)
-        self.told.sent += len(octets)
-
-    def read(self, most: int = 65536) -> bytes:
-        octets = self.socket.recv(most)
-        self.told.received += len(octets)
-        return octets
-
-    def read_to(self, count: int) -> None:
-        """Until so many octets have come in all."""
-        while self.told.received < count and self.read():
-            pass
-
-    def read_to_end(self) -> None:
-        while self.read():
-            pass
-        self.told.whole = True
-
-    def end(self) -> None:
-        """Our FIN, then everything until theirs."""
-        self.socket.shutdown(socket.SHUT_WR)
-        self.read_to_end()
-        self.socket.close()
-
-    def reset(self) -> None:
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, peers.RESET_ON_CLOSE)
-        self.socket.close()
 
 
 Kind = Callable[[random.Random, Told], None]
@@ -350,15 +289,7 @@ def big_transfer(chance: random.Random, told: Told) -> None:
     talk.socket.close()
 
 
-_telling = threading.Lock()
 _full = threading.Lock()
-_told: list[Told] = []
-
-
-def tell(told: Told) -> None:
-    """Remember a connection; it is printed when all is over."""
-    with _telling:
-        _told.append(told)
 
 
 def crowd(chance: random.Random, size: int) -> None:
@@ -395,7 +326,7 @@ def main() -> int:
     troubles: list[str] = []
 
     def play(number: int) -> None:
-        if len(_told) >= count:
+        if len(all_told) >= count:
             return
         own = random.Random(f"{seed} {number}")
         told = Told(names[number], own.choice((4, 6)))
@@ -408,7 +339,7 @@ def main() -> int:
     crowd(chance, min(CROWD, count // 5))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(play, range(len(names))))
-    for told in _told:
+    for told in all_told:
         print(json.dumps(asdict(told)))
     print(json.dumps({"retransmitted_by_client": retransmitted_segments() - before, "troubles": troubles}))
     return 0

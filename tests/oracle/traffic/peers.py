@@ -11,12 +11,10 @@ NET_ADMIN before they take such a filter, so the container has it, over the lab'
 
 import contextlib
 import ctypes
-import fcntl
 import select
 import socket
 import struct
 import sys
-import termios
 import threading
 import time
 
@@ -44,11 +42,6 @@ def drop_arriving(connection: socket.socket, share: float) -> None:
     program += struct.pack("=HBBI", 0x06, 0, 0, 0xFFFFFFFF)  # return all: keep
     memory = ctypes.create_string_buffer(program)
     connection.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", 4, ctypes.addressof(memory)))
-
-
-def waiting_octets(connection: socket.socket) -> int:
-    """How many octets have arrived and were not read."""
-    return struct.unpack("i", fcntl.ioctl(connection, termios.FIONREAD, b"\0\0\0\0"))[0]
 
 
 def read_line(connection: socket.socket) -> bytes:

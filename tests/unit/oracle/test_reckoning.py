@@ -102,6 +102,16 @@ def test_a_duplicate_that_only_tshark_sees_must_have_nothing_outstanding() -> No
     assert known.mark("duplicate_ack", False, row(101), Brought(0, outstanding=True)) is None
 
 
+def test_a_window_update_that_only_the_json_sees_needs_its_reason() -> None:
+    plain, twice = row(101), row(101, tcp__analysis__duplicate_ack="1")
+    assert known.mark("window_update", True, twice, Brought(0)) is known.DSACK_WINDOW
+    assert known.mark("window_update", True, twice, Brought(0, outstanding=True)) is None
+    assert known.mark("window_update", True, row(101, window=0), Brought(0)) is known.CLOSING
+    assert known.mark("window_update", True, plain, Brought(0, before_next=1)) is known.OLD_SEGMENT
+    assert known.mark("window_update", True, plain, Brought(0)) is None
+    assert known.mark("window_update", False, row(101, window=0), Brought(0)) is None
+
+
 def test_the_same_ends_are_never_in_one_call() -> None:
     facts = {"client": {"address": CLIENT[0], "port": 40000}, "server": {"address": SERVER[0], "port": 7}}
     other = {**facts, "client": {"address": CLIENT[0], "port": 40001}}
