@@ -1,0 +1,56 @@
+"""Every language's server and client keeps to the contract: all of tests/contract, and the conformance kit in it, run
+against them inside an image of their own. (Python's pair is held to the same on this machine itself.)
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.interop.matrix import languages
+from tests.live.conftest import ROOT
+
+OTHERS = [language for language in languages() if language != "python"]
+TESTS = ("tests/contract/test_server.py", "tests/contract/test_server_process.py", "tests/contract/test_client.py")
+
+
+def build(image: str, *words: str) -> str:
+    """Build an image, or fail with what the builder said last."""
+    done = subprocess.run(
+        ["docker", "build", "-q", "-t", image, *words],
+        cwd=ROOT,
+        env={**os.environ, "DOCKER_BUILDKIT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return image
+
+
+def contract_image(language: str) -> str:
+    """The image in which a language's pair is tested."""
+    pair = {
+        what: build(f"echolab/{language}-{what}", "-f", f"images/{language}/Dockerfile", "--target", what, "images")
+        for what in ("server", "client")
+    }
+    arguments = [word for what, image in pair.items() for word in ("--build-arg", f"{what.upper()}={image}")]
+    return build(f"echolab/{language}-contract", *arguments, str(Path(__file__).parents[1] / "contract"))
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_both_programs_keep_to_the_contract(language: str) -> None:
+    done = subprocess.run(
+        ["docker", "run", "--rm", "--init", "--network", "none", "--sysctl", "net.ipv6.conf.all.disable_ipv6=0"]
+        + ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--tmpfs", "/tmp"]
+        + ["-v", f"{ROOT}:/lab:ro", contract_image(language), *TESTS],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-1000:]
+    assert " passed" in done.stdout
