@@ -16,6 +16,11 @@ from tests.live.conftest import ROOT
 OTHERS = [language for language in languages() if language != "python"]
 TESTS = ("tests/contract/test_server.py", "tests/contract/test_server_process.py", "tests/contract/test_client.py")
 
+CONTAINER = (
+    *("docker", "run", "--rm", "--init", "--network", "none", "--sysctl", "net.ipv6.conf.all.disable_ipv6=0"),
+    *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--tmpfs", "/tmp"),
+)
+
 
 def build(image: str, *words: str) -> str:
     """Build an image, or fail with what the builder said last."""
@@ -44,9 +49,7 @@ def contract_image(language: str) -> str:
 @pytest.mark.parametrize("language", OTHERS)
 def test_both_programs_keep_to_the_contract(language: str) -> None:
     done = subprocess.run(
-        ["docker", "run", "--rm", "--init", "--network", "none", "--sysctl", "net.ipv6.conf.all.disable_ipv6=0"]
-        + ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--tmpfs", "/tmp"]
-        + ["-v", f"{ROOT}:/lab:ro", contract_image(language), *TESTS],
+        [*CONTAINER, "-v", f"{ROOT}:/lab:ro", contract_image(language), *TESTS],
         capture_output=True,
         text=True,
         check=False,
