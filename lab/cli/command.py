@@ -7,29 +7,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from lab.cli.ladder import ladder_of_file
+from lab.cli.errors import ASKED_WRONGLY, FAILED, RefusedError
 from lab.cli.listing import Filter, as_json, as_table, chosen
+from lab.cli.look import add_commands
+from lab.cli.naming import capture_named, captures_of
 from lab.cli.verify import verify_all
-from lab.report.ladder import MIN_WIDTH, Style
 from lab.store.errors import CaptureFileError, StoreError
-from lab.store.index import lookup, sessions
+from lab.store.index import sessions
 from lab.store.prune import prune
-
-FAILED, ASKED_WRONGLY = 1, 2
-
-
-class RefusedError(Exception):
-    """What was asked for cannot be done: one sentence with the next step, and the exit status."""
-
-    def __init__(self, sentence: str, status: int = FAILED) -> None:
-        super().__init__(sentence)
-        self.status = status
 
 
 class _Parser(argparse.ArgumentParser):
@@ -50,15 +40,7 @@ def parser() -> argparse.ArgumentParser:
         )
         return made
 
-    show = command("ladder", "draw a session as a ladder", _ladder)
-    show.add_argument(
-        "name", nargs="?", default="latest", help="latest, a number, a name's beginning, run/name, a file"
-    )
-    show.add_argument("--width", type=int, help="columns (default: the terminal's)")
-    show.add_argument("--ascii", action="store_true", help="no arrows and lines but ASCII")
-    show.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="default: on a terminal")
-    show.add_argument("--whole", action="store_true", help="every frame of a long session too")
-
+    add_commands(command)
     listing = command("sessions", "list the sessions", _sessions)
     listing.add_argument("--run", dest="run_name", help="only of this run (its name's beginning, or latest)")
     listing.add_argument(
@@ -109,36 +91,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
-
-
-def captures_of(options: argparse.Namespace) -> Path:
-    """The captures folder that is asked for. Raises RefusedError if it is not there."""
-    folder: Path = options.captures or Path(os.environ.get("ECHO_CAPTURES") or "captures")
-    if not folder.is_dir():
-        raise RefusedError(f"there is no folder {folder}: run this in the lab's folder, or name one with --captures")
-    return folder
-
-
-def capture_named(name: str, options: argparse.Namespace) -> Path:
-    """The capture file that a name means: a file itself, or a session of the captures folder."""
-    path = Path(name)
-    if path.is_file() or path.suffix in (".pcap", ".pcapng", ".cap"):
-        return path
-    if path.is_dir():
-        raise RefusedError(f"{name} is a folder: name a session or a capture file")
-    return lookup(captures_of(options), name).pcapng_path
-
-
-def _ladder(options: argparse.Namespace) -> int:
-    if options.width is not None and options.width < MIN_WIDTH:
-        raise RefusedError(f"--width {options.width} is too narrow: at least {MIN_WIDTH}", ASKED_WRONGLY)
-    width = options.width or shutil.get_terminal_size((80, 24)).columns
-    colour = options.color == "always" or (
-        options.color == "auto" and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    )
-    plain = options.ascii or not (sys.stdout.encoding or "ascii").lower().startswith("utf")
-    print(ladder_of_file(capture_named(options.name, options), Style(width, colour, plain), whole=options.whole))
-    return 0
 
 
 def _sessions(options: argparse.Namespace) -> int:

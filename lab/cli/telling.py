@@ -1,0 +1,118 @@
+"""What the commands say for people: a session in words, a frame field by field, a conversation, a table of counts."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from lab.analysis.model import Analysis, FrameRecord, Role
+from lab.report.ladder import MIN_WIDTH, Style
+from lab.report.layers import layers
+from lab.report.rungs import label
+from lab.report.text import duration, quote
+
+_ROLES: tuple[Role, Role] = ("client", "server")
+
+
+def shown(analysis: Analysis, certificate: str, style: Style) -> str:
+    """A session in words: who, how it began and ended, and every finding with its frames and its rule."""
+    width = max(MIN_WIDTH, style.width)
+    took = duration(analysis.end_ns - analysis.start_ns)
+    lines = [
+        style.paint(f"Session {analysis.name} · {analysis.verdict} · {len(analysis.frames)} frames · {took}", "bold"),
+        f"client {analysis.client.address} → server {analysis.server.address}, IPv{analysis.ip_version}",
+        *textwrap.wrap(certificate, width),
+        "",
+    ]
+    for one in analysis.findings:
+        number = ", ".join(f"#{n}" for n in one.frames[:6]) + (" …" if len(one.frames) > 6 else "")
+        rule = f" ({one.rfc})" if one.rfc else ""
+        body = f"{one.sentence}{rule}"
+        lines += textwrap.wrap(body, width, initial_indent="• ", subsequent_indent="  ")
+        if number:
+            lines.append(style.paint(f"  {number}", "dim"))
+    if not analysis.findings:
+        lines.append("Nothing to tell.")
+    return "\n".join(style.plain(one) for one in lines)
+
+
+def explained(analysis: Analysis, frame: FrameRecord, style: Style) -> str:
+    """A frame: what it means, then every field with its octets, its value and its purpose."""
+    width = max(MIN_WIDTH, style.width)
+    since = duration(frame.time_ns - analysis.start_ns)
+    sender = f"from the {frame.sender}" if frame.sender else "from neither side"
+    lines = [style.paint(f"Frame {frame.number}, {sender}, after {since}: {label(frame)}", "bold")]
+    lines += textwrap.wrap(frame.comment, width)
+    lines += textwrap.wrap(
+        f"Then the client is {frame.client_state or 'unknown'}, the server {frame.server_state or 'unknown'}.", width
+    )
+    for one in analysis.findings_at(frame.number):
+        body = one.sentence + (f" ({one.rfc})" if one.rfc else "")
+        lines += textwrap.wrap(body, width, initial_indent="• ", subsequent_indent="  ")
+    for layer in layers(frame.data, frame.checksum, frame.sender or ""):
+        lines += ["", style.paint(f"{layer.name}, octets {layer.start} to {layer.end - 1}", "handshake")]
+        for field in layer.fields:
+            where = f"{field.start}" if field.end - field.start == 1 else f"{field.start}-{field.end - 1}"
+            bits = f" {field.bits}" if field.bits else ""
+            lines += textwrap.wrap(
+                f"{field.name} = {field.value}", width, initial_indent=f"{where:>8}  ", subsequent_indent=" " * 12
+            )
+            what = f"{bits.strip()}{': ' if bits and field.meaning else ''}{field.meaning}"
+            for line in textwrap.wrap(what, width - 12):
+                lines.append(" " * 12 + style.paint(line, "dim"))
+    return "\n".join(style.plain(one) for one in lines)
+
+
+def spoken(analysis: Analysis, style: Style) -> str:
+    """The conversation: each message with its time, its side and its frames."""
+    width = max(MIN_WIDTH, style.width)
+    every = sorted(
+        ((one.sent_ns, role, one) for role in _ROLES for one in analysis.stream(role).messages),
+        key=lambda item: (item[0], item[1]),
+    )
+    lines = []
+    for sent_ns, role, one in every:
+        frames = ", ".join(f"#{n}" for n in one.frames[:4]) + (" …" if len(one.frames) > 4 else "")
+        head = f"{(sent_ns - analysis.start_ns) / 1e6:>10.3f} ms  {role}  "
+        room = max(20, width - len(head) - len(frames) - 3)
+        colour = "data" if role == "client" else "handshake"
+        lines.append(f"{head}{style.paint(style.plain(quote(one.octets, room)), colour)}  {frames}")
+    return "\n".join(lines) if lines else "Nobody said anything."
+
+
+def statistics(found: Sequence[tuple[str, Analysis]]) -> str:
+    """A table: a row for each side of each session."""
+    head = ("session", "side", "frames", "data", "octets", "again", "SRTT", "verdict")
+    rows: list[tuple[str, ...]] = []
+    for _, analysis in found:
+        for role in _ROLES:
+            stream = analysis.stream(role)
+            samples = stream.rtt_samples
+            rows.append(
+                (
+                    analysis.name if role == "client" else "",
+                    role,
+                    str(len(stream.frames)),
+                    str(len(stream.data_frames)),
+                    str(stream.octets),
+                    str(len(stream.retransmissions)),
+                    duration(samples[-1].srtt_ns) if samples else "-",
+                    analysis.verdict if role == "client" else "",
+                )
+            )
+    return table(head, rows) if rows else "no TCP session"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as their widest word; the first two and the last to the left, numbers to the right."""
+    every = [tuple(head), *(tuple(row) for row in rows)]
+    widths = [max(len(row[column]) for row in every) for column in range(len(head))]
+    last = len(head) - 1
+    lines = [
+        "  ".join(
+            word.ljust(width) if column in (0, 1, last) else word.rjust(width)
+            for column, (word, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in every
+    ]
+    return "\n".join(lines)
