@@ -1,0 +1,87 @@
+"""The report in a real browser: it works with the keyboard, asks for nothing, and axe finds nothing to complain of."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import axe_core_python
+import pytest
+
+from lab.report.page import page
+from tests.golden.canonical import CAPTURES, analysis_of
+from tests.live.conftest import private_folder
+from tests.live.test_languages import build
+
+AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+PAGES = [capture for capture in CAPTURES if capture.stem in {"demo", "lost-segments-v6", "refused"}]
+CONTAINER = ("docker", "run", "--rm", "--network", "none", "--cap-drop", "ALL")
+DUMP = ("--virtual-time-budget=20000", "--window-size=1100,900", "--dump-dom")
+TELL = "const told = document.createElement('pre'); told.id = 'told'; document.body.append(told);"
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """The image with the browser."""
+    return build("echolab/browser", str(Path(__file__).parent / "browser"))
+
+
+def ran(browser: str, folder: Path, html: str, script: str) -> Any:
+    """What a script, added to a page, tells after it has run in the browser: it sets ``told.textContent`` to JSON."""
+    text = html.replace("</body>", f"<script>{TELL}\n{script}</script></body>")
+    (folder / "page.html").write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [*CONTAINER, "-v", f"{folder}:/pages:ro", browser, *DUMP, "file:///pages/page.html"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found, done.stderr[-2000:]
+    return json.loads(unescape(found[1]))
+
+
+@pytest.mark.parametrize("capture", PAGES, ids=lambda capture: capture.stem)
+def test_axe_finds_nothing(capture: Path, browser: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    html = page(analysis_of(capture), capture.name)
+    script = AXE + "\naxe.run().then((r) => { told.textContent = JSON.stringify({violations: r.violations.map((v) =>"
+    script += " [v.id, v.nodes.slice(0, 3).map((n) => n.html)]), passes: r.passes.length}); });"
+    found = ran(browser, private_folder(tmp_path_factory, "page"), html, script)
+    assert found["violations"] == []
+    assert found["passes"] > 20
+
+
+def test_axe_finds_what_is_wrong(browser: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    html = page(analysis_of(PAGES[0]), "x").replace('<html lang="en">', "<html>").replace("#57606a", "#c7ccd1")
+    script = AXE + "\naxe.run().then((r) => { told.textContent = JSON.stringify(r.violations.map((v) => v.id)); });"
+    found = ran(browser, private_folder(tmp_path_factory, "page"), html, script)
+    assert {"html-has-lang", "color-contrast"} <= set(found)
+
+
+def test_fields_and_octets_light_up_together_under_the_arrow_keys(
+    browser: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    script = """
+    const frame = document.querySelector("#frame-3");
+    const lit = () => [...frame.querySelectorAll("b.on")].map((one) => one.textContent).join("");
+    const row = frame.querySelector("tr[data-f]");
+    const before = lit();
+    row.focus();
+    const first = [document.activeElement.cells[0].textContent, lit()];
+    for (let i = 0; i < 2; i++)
+      document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowDown", bubbles: true}));
+    const third = [document.activeElement.cells[0].textContent, lit()];
+    document.activeElement.blur();
+    told.textContent = JSON.stringify([before, first, third, lit(), performance.getEntriesByType("resource").length]);
+    """
+    html = page(analysis_of(PAGES[0]), "x")
+    assert PAGES[0].stem == "demo"
+    before, first, third, after, fetched = ran(browser, private_folder(tmp_path_factory, "page"), html, script)
+    assert (before, after, fetched) == ("", "", 0)
+    assert first == ["Destination", "0242c633640a"]
+    assert third == ["EtherType", "0800"]
