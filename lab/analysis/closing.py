@@ -52,6 +52,7 @@ class Endings:
         for record in walk.records:
             if record.is_tcp and record.sender is not None and not record.damaged:
                 self._take(record, record.sender)
+        self.teardown = self._teardown()
 
     def _take(self, record: FrameRecord, role: Role) -> None:
         own, peer = self.ends[role], self.ends[peer_of(role)]
@@ -130,8 +131,7 @@ class Endings:
                 return earlier.number
         return None
 
-    @property
-    def teardown(self) -> Teardown:
+    def _teardown(self) -> Teardown:
         """The end in facts."""
         session = self.session
         client, server = self.ends["client"], self.ends["server"]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import fields
 
 from lab.analysis import model, parts
@@ -66,12 +67,13 @@ def document() -> str:
     """The page in Markdown."""
     lines = [_HEAD, "## The model", ""]
     for kind in _TYPES:
-        first, _, rest = (kind.__doc__ or "").partition("\n")
-        lines += [f"### {kind.__name__}", "", first, ""]
-        said = [line.strip() for line in rest.splitlines() if line.strip()]
+        first, _, rest = (kind.__doc__ or "").replace("``", "`").partition("\n\n")
+        lines += [f"### {kind.__name__}", "", " ".join(first.split()), ""]
+        said = " ".join(rest.split())
         if said:
-            lines += [*said, ""]
-        lines += ["Members: " + ", ".join(f"`{field.name}`" for field in fields(kind)) + ".", ""]
+            lines += [*textwrap.wrap(said, 118), ""]
+        members = ", ".join(f"`{field.name}`" for field in fields(kind))
+        lines += [*textwrap.wrap(f"Members: {members}.", 118), ""]
     lines += ["## Roles of a frame", "", "| `roles` | Meaning |", "|---|---|"]
     lines += [f"| `{word}` | {meaning} |" for word, meaning in model.ROLE_WORDS.items()]
     lines += ["", "## Findings", ""]

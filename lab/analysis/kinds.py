@@ -2,7 +2,7 @@
 
 Everything that says a finding says it through ``finding``, so a kind that is not in the table cannot come up, and
 docs/analysis.md can be generated from the table (``python -m lab.analysis.document``). The rows stand by subject in
-``kinds_opening``, ``kinds_data``, ``kinds_loss`` and ``kinds_closing``.
+``kinds_opening``, ``kinds_data``, ``kinds_loss``, ``kinds_closing`` and ``kinds_path``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from lab.analysis.kinds_closing import CLOSING
 from lab.analysis.kinds_data import DATA
 from lab.analysis.kinds_loss import LOSS
 from lab.analysis.kinds_opening import OPENING
+from lab.analysis.kinds_path import PATH
 from lab.analysis.model import Finding, Role, Value
 from lab.analysis.words import sentence
 
-KINDS: Mapping[str, Kind] = {kind.slug: kind for kind in (*OPENING, *DATA, *LOSS, *CLOSING)}
+KINDS: Mapping[str, Kind] = {kind.slug: kind for kind in (*OPENING, *DATA, *LOSS, *CLOSING, *PATH)}
 """Every kind by its slug, in the order of the docs."""
 
 

@@ -91,7 +91,7 @@ def messages_of(session: Session, records: list[FrameRecord]) -> tuple[str, tupl
 def _lines(own: list[Piece], peer: list[Piece], questions: Sequence[Message] = ()) -> list[Message]:
     """Cut a stream after each LF, and where octets without one were meant as a message.
 
-    For the client that is where a silence and the server's text followed. For the server, where its octets are the
+    For the client that is where a silence and the server's text followed; for the server, where its octets are the
     whole answer to such a question. questions: the client's messages, for the server.
     """
     found: list[Message] = []
@@ -108,7 +108,9 @@ def _lines(own: list[Piece], peer: list[Piece], questions: Sequence[Message] = (
             parts.append(rest)
         following = own[index + 1] if index + 1 < len(own) else None
         question = questions[len(found)] if len(found) < len(questions) else None
-        if (parts and question is not None and not question.line_end and _is_answer(parts, question)) or (parts and following is not None and _answered_in_silence(piece, following, peer)):
+        if (parts and question is not None and not question.line_end and _is_answer(parts, question)) or (
+            parts and following is not None and _answered_in_silence(piece, following, peer)
+        ):
             _finish(found, parts)
     _finish(found, parts)
     return found
@@ -239,7 +241,7 @@ def _echo(client: tuple[Message, ...], server: tuple[Message, ...]) -> list[Find
         if answer.octets.startswith(b"Good bye") and question.octets.strip().lower() == b"quit":
             found.append(finding("quit", (*question.frames, *answer.frames), "client", number=question.number))
     if right:
-        times = [question.reply_ns or 0 for question in right]
+        times = [max(0, question.reply_ns or 0) for question in right]  # an answer may begin before the end of a line
         facts = {"answered": len(right), "messages": len(client), "quickest_ns": min(times), "slowest_ns": max(times)}
         found.insert(0, finding("echo", dict.fromkeys(frames), "server", facts))
     return found

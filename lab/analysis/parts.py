@@ -145,8 +145,8 @@ class Stream:
     octets_again: sent again. segments_bytes: payload of each data frame, in the same order as data_frames.
     rtt_samples: how long its octets took to be acknowledged (seen from the tap). in_flight: after every frame of either
     end that changed it. retransmissions: its own. acks: acknowledgments that it sent. windows: that it advertised.
-    out_of_order: its frames that the network overtook. lost_before_tap: gaps in its octets that the tap never saw
-    filled.
+    out_of_order: its frames that the network overtook. missing_octets: that the tap never
+    saw.
     """
 
     role: Role
@@ -237,9 +237,12 @@ class Teardown:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """A RST. cause: ``refused``, ``unread-data``, ``write-after-close``, ``linger``, ``after-close``,
-    ``not-acceptable``, ``again`` or ``unknown``. because: the frame that explains it, None without one. lost_octets: of
-    payload sent to its sender and not acknowledged when it came."""
+    """A RST, and what most likely led to it.
+
+    cause: ``refused``, ``unread-data``, ``write-after-close``, ``linger``, ``after-close``, ``not-acceptable``,
+    ``again`` or ``unknown``. because: the frame that explains it, None without one. lost_octets: of payload sent to
+    its sender and not acknowledged when it came.
+    """
 
     frame: int
     side: Role
@@ -250,9 +253,12 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class IcmpError:
-    """An ICMP error about this session. meaning: ``too-big``, ``ttl-exceeded``, ``port-unreachable``,
-    ``host-unreachable``, ``filtered`` or ``other``. about: the frame that it quotes, None if that is not in the
-    capture. mtu_bytes: of the next link, for too-big."""
+    """An ICMP error about this session.
+
+    meaning: ``too-big``, ``ttl-exceeded``, ``port-unreachable``, ``host-unreachable``, ``filtered`` or ``other``.
+    about: the frame that it quotes, None if that is not in the capture. side: whose packet that was. mtu_bytes: of the
+    next link, for too-big.
+    """
 
     frame: int
     source: str

@@ -16,7 +16,7 @@ FIN, SYN, RST, ACK = 1, 2, 4, 16
 def wireshark_findings(walk: Walk, analysis: Analysis) -> list[Finding]:
     """One finding for each kind of difference and each frame that it is about."""
     differs = [*walk.differs, *_challenges(analysis), *_ignored_resets(analysis), *_checksums(analysis)]
-    differs += [*_half_closed(analysis), *_overtaken(analysis)]
+    differs += [*_half_closed(analysis), *_overtaken(analysis), *_sacks_with_windows(analysis)]
     return [
         finding("wireshark-differs", d.frames, d.side, wireshark=d.wireshark, ours=d.ours, why=d.why)
         for d in sorted(differs, key=lambda d: d.frames)
@@ -95,4 +95,21 @@ def _overtaken(analysis: Analysis) -> list[Differs]:
                 why = f"it was sent before the FIN of frame {fin.number}, which overtook it and took that number"
                 mark = "tcp.analysis.keep_alive"
                 found.append(Differs(side, (record.number,), mark, "an ACK that was overtaken", why))
+    return found
+
+
+def _sacks_with_windows(analysis: Analysis) -> list[Differs]:
+    """RFC 6675 §2 counts an ACK with new SACK blocks as a duplicate, whatever its window; Wireshark asks for the same
+    window."""
+    found = []
+    for role in ("client", "server"):
+        window = None
+        for record in analysis.frames:
+            if record.sender != role or record.window_raw is None or record.damaged:
+                continue
+            if "duplicate-ack" in record.roles and record.sack_blocks and record.window_raw != window:
+                side: Role = "client" if role == "client" else "server"
+                why = "its SACK blocks make it one, although its window changed (RFC 6675 §2)"
+                found.append(Differs(side, (record.number,), "tcp.analysis.window_update", "a duplicate ACK", why))
+            window = record.window_raw
     return found

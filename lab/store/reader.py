@@ -19,6 +19,7 @@ from typing import BinaryIO, Literal, NamedTuple
 
 from lab.store.blocks import BLOCK_LIMIT_BYTES, SECTION_HEADER
 from lab.store.errors import CaptureFileError
+from lab.store.links import ETHERNET, as_ethernet, can_read, link_name
 from lab.store.sections import Interface, Section, SectionParser
 from lab.wire.frame import Frame
 
@@ -154,32 +155,40 @@ class CaptureParser:
     def _pcapng(self) -> Iterator[Packet]:
         buffer = self._buffer
         offset, size = 0, len(buffer)
-        sections = self._sections
-        unpack_u32 = struct.Struct(f"{sections.order}I").unpack_from
-        while size - offset >= 12:
-            block_type = int.from_bytes(buffer[offset : offset + 4], "big" if sections.order == ">" else "little")
-            if block_type == SECTION_HEADER:  # reads the same both ways round; its magic says how to go on
-                order = sections.byte_order(buffer[offset + 8 : offset + 12])
-                if order is None:
-                    raise self._damaged(offset, "a section header without a byte order mark")
-                unpack_u32 = struct.Struct(f"{order}I").unpack_from
-            (length,) = unpack_u32(buffer, offset + 4)
-            if length < 12 or length & 3 or length > BLOCK_LIMIT_BYTES:
-                raise self._damaged(offset, f"a block says it is {length} octets long")
-            if size - offset < length:
-                break
-            if unpack_u32(buffer, offset + length - 4)[0] != length:
-                raise self._damaged(offset, "the two lengths of a block differ")
-            body = bytes(buffer[offset + 8 : offset + length - 4])
-            try:
-                packet = sections.block(block_type, body)
-            except (ValueError, struct.error) as cause:
-                raise self._damaged(offset, str(cause)) from cause
+        while (found := self._block_at(buffer, offset, size)) is not None:
+            length, packet = found
             offset += length
             if packet is not None:
                 self.frames += 1
                 yield Packet(*packet)
         self._take(offset)
+
+    def _block_at(
+        self, buffer: bytes | bytearray, offset: int, size: int
+    ) -> tuple[int, tuple[Frame, str] | None] | None:
+        """The length of the block that begins here, and the packet if it is one; None if not all of it is here yet."""
+        if size - offset < 12:
+            return None
+        sections = self._sections
+        byte_order: Literal["big", "little"] = "big" if sections.order == ">" else "little"
+        block_type = int.from_bytes(buffer[offset : offset + 4], byte_order)
+        if block_type == SECTION_HEADER:  # reads the same both ways round; its magic says how to go on
+            order = sections.byte_order(buffer[offset + 8 : offset + 12])
+            if order is None:
+                raise self._damaged(offset, "a section header without a byte order mark")
+            byte_order = "big" if order == ">" else "little"
+        length = int.from_bytes(buffer[offset + 4 : offset + 8], byte_order)
+        if length < 12 or length & 3 or length > BLOCK_LIMIT_BYTES:
+            raise self._damaged(offset, f"a block says it is {length} octets long")
+        if size - offset < length:
+            return None
+        if int.from_bytes(buffer[offset + length - 4 : offset + length], byte_order) != length:
+            raise self._damaged(offset, "the two lengths of a block differ")
+        body = bytes(buffer[offset + 8 : offset + length - 4])
+        try:
+            return length, sections.block(block_type, body)
+        except (ValueError, struct.error) as cause:
+            raise self._damaged(offset, str(cause)) from cause
 
     def _pcap(self) -> Iterator[Packet]:
         buffer = self._buffer
@@ -206,7 +215,8 @@ class CaptureReader:
             ...
         reader.interfaces, reader.names, reader.truncated, reader.left_over_bytes
 
-    Raises CaptureFileError for what is no capture and for a file that cannot be opened.
+    Frames of other link types (cooked, loopback, raw IP) come with an Ethernet header, see lab.store.links.
+    Raises CaptureFileError for what is no capture, for a file that cannot be opened and for a link type unknown here.
     """
 
     def __init__(self, source: Path | BinaryIO, *, chunk_bytes: int = _CHUNK_BYTES) -> None:
@@ -221,14 +231,21 @@ class CaptureReader:
                 with self._source.open("rb") as stream:
                     yield from self._read(stream)
             except OSError as cause:
-                raise CaptureFileError(_cannot_open(self._source, cause)) from cause
+                raise CaptureFileError(cannot_open(self._source, cause)) from cause
         else:
             yield from self._read(self._source)
 
     def _read(self, stream: BinaryIO) -> Iterator[Packet]:
+        parser = self.parser
         while octets := stream.read(self._chunk_bytes):
-            yield from self.parser.feed(octets)
-        self.parser.end()
+            for packet in parser.feed(octets):
+                link_type = parser.interfaces[packet.frame.interface].link_type
+                yield packet if link_type == ETHERNET else self._translated(packet, link_type)
+        parser.end()
+
+    def _translated(self, packet: Packet, link_type: int) -> Packet:
+        refuse_link(self.parser.where, link_type)
+        return Packet(as_ethernet(packet.frame, link_type), packet.comment)
 
     @property
     def sections(self) -> list[Section]:
@@ -289,7 +306,16 @@ def parse_capture(pieces: Iterable[bytes], where: str = "the capture") -> Captur
     return Capture(packets, tuple(parser.sections), tuple(parser.interfaces), parser.names, parser.left_over_bytes)
 
 
-def _cannot_open(path: Path, cause: OSError) -> str:
+def refuse_link(where: str, link_type: int) -> None:
+    """Raises CaptureFileError for frames that are neither Ethernet nor can be made so."""
+    if not can_read(link_type):
+        raise CaptureFileError(
+            f"{where} was captured on {link_name(link_type)}: capture on Ethernet, or with 'tcpdump -i any'"
+        )
+
+
+def cannot_open(path: Path, cause: OSError) -> str:
+    """Why a file could not be read, as a sentence."""
     if path.is_dir():
         return f"{path.name} is a folder, not a capture: name one of the .pcapng files in it"
     if isinstance(cause, FileNotFoundError):

@@ -82,6 +82,8 @@ class Interface:
 
     def time_ns(self, ticks: int) -> int:
         """A time stamp of this interface in nanoseconds since 1970."""
+        if self.ticks_per_s == 1_000_000_000 and not self.offset_s:
+            return ticks
         return self.offset_s * 1_000_000_000 + ticks * 1_000_000_000 // self.ticks_per_s
 
 
@@ -102,7 +104,7 @@ class SectionParser:
         self.sections: list[Section] = []
         self.interfaces: list[Interface] = []
         self.names: dict[str, list[str]] = {}
-        self._first_interface = 0
+        self.first_interface = 0
         self._name_count = 0
         self._handlers: dict[int, Callable[[bytes], tuple[Frame, str] | None]] = {
             SECTION_HEADER: self._section_header,
@@ -169,7 +171,7 @@ class SectionParser:
             elif code == 4:
                 section.application = _text(value)
         self.sections.append(section)
-        self._first_interface = len(self.interfaces)
+        self.first_interface = len(self.interfaces)
 
     def _interface_description(self, body: bytes) -> None:
         link_type, snaplen_bytes = struct.unpack_from(f"{self.order}H2xI", body, 0)
@@ -204,7 +206,7 @@ class SectionParser:
         self.interfaces.append(described)
 
     def _interface(self, number: int) -> tuple[int, Interface]:
-        index = self._first_interface + number
+        index = self.first_interface + number
         if index >= len(self.interfaces):
             raise ValueError(f"a block speaks of interface {number}, which its section has not described")
         return index, self.interfaces[index]

@@ -1,0 +1,152 @@
+"""The ledgers of the cheap way, and what is said of a session in the end: see ``lab.analysis.stats``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.session.side import Side
+from lab.wire.packet import Endpoint
+
+
+class Half:
+    """What one end sent. next: the raw number after the highest seen. flags: all that ever stood in one of its"
+    " headers."""
+
+    __slots__ = (
+        "ack",
+        "again",
+        "fin_end",
+        "fins",
+        "flags",
+        "frames",
+        "is_client",
+        "isn",
+        "next",
+        "octets",
+        "octets_new",
+        "out_of_order",
+        "peer",
+        "rsts",
+        "side",
+        "started",
+        "syns",
+        "totals",
+        "zero_windows",
+    )
+
+    def __init__(self, totals: Running, is_client: bool) -> None:
+        self.totals = totals
+        self.is_client = is_client
+        self.peer: Half = self
+        self.frames = self.octets = self.octets_new = self.again = self.out_of_order = 0
+        self.flags = self.syns = self.fins = self.rsts = self.zero_windows = 0
+        self.next = self.ack = 0
+        self.started = False
+        self.isn: int | None = None
+        self.fin_end: int | None = None
+        self.side: Side | None = None  # keeps the gaps, once there is one
+
+
+class Running:
+    """A session while frames come. waiting: whether the ACK that ends the handshake is still to come."""
+
+    __slots__ = (
+        "client",
+        "first_ns",
+        "halves",
+        "last_ns",
+        "order",
+        "reset_by",
+        "rtt_ns",
+        "server",
+        "syn_ns",
+        "waiting",
+    )
+
+    def __init__(self, order: int, client: Endpoint, server: Endpoint, time_ns: int) -> None:
+        self.order, self.client, self.server = order, client, server
+        self.first_ns = self.last_ns = time_ns
+        self.syn_ns: int | None = None
+        self.rtt_ns: int | None = None
+        self.reset_by = ""
+        self.waiting = False
+        one, other = Half(self, True), Half(self, False)
+        one.peer, other.peer = other, one
+        self.halves = (one, other)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What one end sent: segments, octets of payload (all, and counted once), and how often each thing happened."""
+
+    frames: int
+    octets: int
+    octets_new: int
+    retransmissions: int
+    out_of_order: int
+    syns: int
+    fins: int
+    rsts: int
+    zero_windows: int
+    isn: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTotals:
+    """One session in numbers. verdict: as in lab.session, as far as flags and numbers tell."""
+
+    ordinal: int
+    client: str
+    server: str
+    ip_version: int
+    verdict: str
+    first_ns: int
+    last_ns: int
+    frames: int
+    initial_rtt_ns: int | None
+    from_client: Totals
+    from_server: Totals
+
+
+def summed(session: Running) -> SessionTotals:
+    client, server = session.halves
+    return SessionTotals(
+        session.order,
+        str(session.client),
+        str(session.server),
+        4 if len(session.client.address) == 4 else 6,
+        _verdict(session),
+        session.first_ns,
+        session.last_ns,
+        client.frames + server.frames,
+        session.rtt_ns,
+        _half(client),
+        _half(server),
+    )
+
+
+def _half(half: Half) -> Totals:
+    return Totals(
+        half.frames,
+        half.octets,
+        half.octets_new,
+        half.again,
+        half.out_of_order,
+        half.syns,
+        half.fins,
+        half.rsts,
+        half.zero_windows,
+        half.isn,
+    )
+
+
+def _verdict(session: Running) -> str:
+    client, server = session.halves
+    if not client.syns and not server.syns:
+        return "midstream"
+    if all(half.fin_end is not None and half.peer.ack == half.fin_end for half in session.halves):
+        return "complete"
+    established = server.syns and not session.waiting
+    if session.reset_by:
+        return "refused" if session.reset_by == "server" and not server.syns and not established else "reset"
+    return "cut" if established else "half-open"

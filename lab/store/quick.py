@@ -1,0 +1,115 @@
+"""The reader for totals: frames as bare triples, without comments, options or objects.
+
+It reads the same files as ``lab.store.reader`` and leaves to it everything that is not a frame. For a million frames it
+matters what is done for each: here a header is unpacked, the octets are copied once, and that is all. No more than a
+piece of the file is in memory.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lab.store.blocks import BLOCK_LIMIT_BYTES, ENHANCED_PACKET
+from lab.store.errors import CaptureFileError
+from lab.store.links import ETHERNET, as_ethernet
+from lab.store.reader import CaptureParser, cannot_open, refuse_link
+from lab.wire.frame import Frame
+
+RawFrame = tuple[int, bytes, int]
+"""Time in nanoseconds, octets, length on the wire: the first three members of a Frame."""
+_CHUNK_BYTES = 1 << 20
+
+
+class QuickParser(CaptureParser):
+    """Octets in, triples out. Feed it pieces with ``take``, then end()."""
+
+    def take(self, octets: bytes) -> Iterator[RawFrame]:
+        """Takes the next piece and yields the frames that it completes. Raises CaptureFileError."""
+        self._buffer += octets
+        if not self.kind and not self._recognise(final=False):
+            return
+        yield from self._quick_pcapng() if self.kind == "pcapng" else self._quick_pcap()
+
+    def _quick_pcap(self) -> Iterator[RawFrame]:
+        link_type = self.interfaces[0].link_type
+        piece = bytes(self._buffer)
+        unpack, tick_ns = struct.Struct(f"{self._order}IIII").unpack_from, self._tick_ns
+        offset, last, frames = 0, len(piece) - 16, 0
+        while offset <= last:
+            seconds, ticks, captured, length_bytes = unpack(piece, offset)
+            end = offset + 16 + captured
+            if captured > BLOCK_LIMIT_BYTES:
+                self.frames += frames
+                raise self._damaged(offset, f"a frame says it is {captured} octets long")
+            if end > last + 16:
+                break
+            frames += 1
+            raw = (seconds * 1_000_000_000 + ticks * tick_ns, piece[offset + 16 : end], length_bytes)
+            offset = end
+            yield raw if link_type == ETHERNET else self._translated(raw, link_type)
+        self.frames += frames
+        self._take(offset)
+
+    def _quick_pcapng(self) -> Iterator[RawFrame]:
+        piece = bytes(self._buffer)
+        offset, size = 0, len(piece)
+        sections, interfaces = self._sections, self.interfaces
+        unpack, closing = _quick_structs(sections.order)
+        while True:
+            if size - offset >= 32:
+                kind, length, number, high, low, captured, length_bytes = unpack(piece, offset)
+                end = offset + length
+                index = sections.first_interface + number
+                if (
+                    kind == ENHANCED_PACKET
+                    and captured + 32 <= length <= size - offset
+                    and not length & 3
+                    and length <= BLOCK_LIMIT_BYTES
+                    and index < len(interfaces)
+                    and closing(piece, end - 4)[0] == length
+                ):
+                    described = interfaces[index]
+                    data = piece[offset + 28 : offset + 28 + captured]
+                    offset = end
+                    self.frames += 1
+                    raw = (described.time_ns(high << 32 | low), data, length_bytes)
+                    yield raw if described.link_type == ETHERNET else self._translated(raw, described.link_type)
+                    continue
+            found = self._block_at(piece, offset, size)  # another kind of block, or a faulty one
+            if found is None:
+                break
+            offset += found[0]
+            unpack, closing = _quick_structs(sections.order)
+            if found[1] is not None:
+                self.frames += 1
+                frame = found[1][0]
+                link_type = interfaces[frame.interface].link_type
+                yield frame[:3] if link_type == ETHERNET else self._translated(frame[:3], link_type)
+        self._take(offset)
+
+    def _translated(self, raw: RawFrame, link_type: int) -> RawFrame:
+        refuse_link(self.where, link_type)
+        return as_ethernet(Frame(*raw), link_type)[:3]
+
+
+def _quick_structs(order: str) -> tuple[Callable[..., tuple[int, ...]], Callable[..., tuple[int, ...]]]:
+    return struct.Struct(f"{order}7I").unpack_from, struct.Struct(f"{order}I").unpack_from
+
+
+def quick_frames(path: Path, told: Callable[[int], None] | None = None) -> Iterator[RawFrame]:
+    """All frames of a capture file. told: is called with the octets read so far, for a progress bar.
+
+    A file that is cut off at its end gives its whole frames. Raises CaptureFileError for what is no capture.
+    """
+    parser = QuickParser(where=path.name)
+    try:
+        with path.open("rb") as stream:
+            while octets := stream.read(_CHUNK_BYTES):
+                yield from parser.take(octets)
+                if told is not None:
+                    told(parser.whole_bytes)
+    except OSError as cause:
+        raise CaptureFileError(cannot_open(path, cause)) from cause
+    parser.end()
