@@ -1,0 +1,433 @@
+/* An echo server: it answers every line in capital letters, and "quit" with "Good bye".
+ *
+ *     echo-server [--host ADDR] [--port N]
+ *
+ * The rules (P1, P2, ...) are in docs/protocol.md, the arguments and log lines in images/CONTRACT.md; servers in other
+ * languages follow the same two. Every client has a virtual thread of its own, which may wait: a thousand of them that
+ * wait for octets cost no more than a thousand small objects.
+ */
+
+import java.io.ByteArrayOutputStream;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.net.BindException;
+import java.net.Inet6Address;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.SocketException;
+import java.net.SocketTimeoutException;
+import java.net.UnknownHostException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.regex.Pattern;
+
+// ---- Messages: octets in, octets out; nothing here knows of sockets ----
+
+final class Messages {
+    static final byte[] GOOD_BYE = "Good bye".getBytes(StandardCharsets.US_ASCII);
+    private static final byte[] LF = {'\n'}, CR_LF = {'\r', '\n'};
+
+    /** The answer to a message (P9, P11): text in capital letters; of what is not UTF-8, only a to z change. */
+    static byte[] capitalLetters(byte[] message) {
+        try {
+            // A fresh decoder complains about what is not UTF-8; new String() would replace it without a word.
+            var text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(message)).toString();
+            return text.toUpperCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
+        } catch (CharacterCodingException notUtf8) {
+            var answer = message.clone();
+            for (int i = 0; i < answer.length; i++)
+                if (answer[i] >= 'a' && answer[i] <= 'z') answer[i] -= 'a' - 'A';
+            return answer;
+        }
+    }
+
+    /** A line without its LF, as message and line end: CR LF is answered with CR LF (P3). */
+    static byte[][] splitLineEnd(byte[] line) {
+        boolean cr = line.length > 0 && line[line.length - 1] == '\r';
+        return cr ? new byte[][] {Arrays.copyOf(line, line.length - 1), CR_LF} : new byte[][] {line, LF};
+    }
+
+    /** Whether a message is quit, in small or capital letters of ASCII: "quıt" is not (P14). */
+    static boolean isQuit(byte[] message) {
+        return message.length == 4 && new String(message, StandardCharsets.ISO_8859_1).equalsIgnoreCase("quit");
+    }
+}
+
+// ---- Connections: what happens on the wire, and what we do about it ----
+
+/** One client. TCP brings a stream of octets, not messages: a line comes in pieces, or many lines come at once. */
+final class Connection implements Runnable {
+    private static final int DISCARD_MS = 2000; // P16: how long we read on after our FIN
+    private static final byte[] NO_LINE_END = {};
+
+    final ReentrantLock lock = new ReentrantLock(); // for what follows: the server's stop() has a hand in it, too
+    private final EchoServer server;
+    private final Socket socket;
+    private final String peer;
+    private final ByteArrayOutputStream line = new ByteArrayOutputStream(0); // the octets that have no line end yet
+    private final ByteArrayOutputStream answers = new ByteArrayOutputStream(0); // not yet handed to the kernel
+    private boolean closing; // our FIN is sent, or on its way
+    private long discardUntilMs;
+
+    Connection(EchoServer server, Socket socket) {
+        this.server = server;
+        this.socket = socket;
+        peer = Log.nameOf((InetSocketAddress) socket.getRemoteSocketAddress());
+    }
+
+    /** SYN, SYN-ACK and ACK are exchanged: the kernel did that on its own, before we heard of the client. */
+    @Override
+    public void run() {
+        server.connections.add(this);
+        Log.line(peer + " connected");
+        boolean reset = false;
+        try (socket) {
+            // An answer shall leave at once, also while the one before is not acknowledged yet.
+            socket.setTcpNoDelay(true);
+            talk();
+        } catch (SocketTimeoutException nothingMore) {
+            // the peer has not sent its FIN in time; leaving the block closes the socket all the same
+        } catch (IOException error) {
+            var words = String.valueOf(error.getMessage());
+            reset = words.contains("reset") || words.contains("Broken pipe");
+        }
+        server.connections.remove(this);
+        Log.line(peer + (reset ? " reset" : " closed"));
+    }
+
+    private void talk() throws IOException {
+        var input = socket.getInputStream();
+        var octets = new byte[8192];
+        for (;;) {
+            socket.setSoTimeout(patienceMs());
+            int count;
+            try {
+                count = input.read(octets); // waits for a segment; the kernel has acknowledged it by then
+            } catch (SocketTimeoutException silence) {
+                if (closing) throw silence;
+                locked(this::answerUnfinished); // P19
+                continue;
+            }
+            if (count < 0) break;
+            int arrived = count;
+            locked(() -> received(octets, arrived));
+        }
+        // The peer's FIN: it will send no more. It can still receive, so its last line is answered first (P18).
+        locked(this::answerUnfinished);
+        locked(this::close);
+    }
+
+    /** How long to wait for octets: for ever (0), till an unfinished line is answered, or till we give up. */
+    private int patienceMs() throws SocketTimeoutException {
+        if (!closing) return line.size() > 0 ? server.flushMs : 0;
+        long leftMs = discardUntilMs - System.nanoTime() / 1_000_000;
+        if (leftMs <= 0) throw new SocketTimeoutException();
+        return (int) leftMs;
+    }
+
+    private interface Step {
+        void run() throws IOException;
+    }
+
+    private void locked(Step step) throws IOException {
+        lock.lock();
+        try {
+            step.run();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void received(byte[] octets, int count) throws IOException {
+        if (closing) return; // P16: read and thrown away, for close() with unread octets would send a RST, not a FIN
+        server.received.addAndGet(count);
+        Log.message(peer + " received " + count + " octets");
+        int begin = 0; // only what is new is searched: a long line in many pieces stays cheap
+        for (int i = 0; i < count; i++) {
+            if (octets[i] != '\n') continue;
+            line.write(octets, begin, i - begin);
+            begin = i + 1;
+            var parts = Messages.splitLineEnd(takeLine());
+            answer(parts[0], parts[1]);
+            if (closing) return;
+        }
+        line.write(octets, begin, count - begin);
+        // P22: the limit is for the message alone. A CR at the end may be the first half of a line end.
+        int cr = count > begin && octets[count - 1] == '\r' ? 1 : 0;
+        if (line.size() - cr > server.maxLine) refuseLongLine();
+        sendAnswers();
+    }
+
+    private byte[] takeLine() {
+        var octets = line.toByteArray();
+        line.reset();
+        return octets;
+    }
+
+    private void answer(byte[] message, byte[] lineEnd) throws IOException {
+        if (message.length > server.maxLine) {
+            refuseLongLine();
+        } else if (Messages.isQuit(message)) {
+            Log.line(peer + " said quit");
+            answers.writeBytes(Messages.GOOD_BYE);
+            answers.writeBytes(lineEnd);
+            close();
+        } else {
+            answers.writeBytes(Messages.capitalLetters(message));
+            answers.writeBytes(lineEnd);
+        }
+    }
+
+    private void refuseLongLine() throws IOException {
+        Log.line(peer + " sent a line longer than " + server.maxLine + " bytes");
+        answers.writeBytes(("ERROR line longer than " + server.maxLine + " bytes\n").getBytes(StandardCharsets.US_ASCII));
+        close();
+    }
+
+    /** Hand all answers to the kernel at once: they share segments, as the lines may have done. */
+    private void sendAnswers() throws IOException {
+        if (answers.size() == 0) return;
+        // P24: waits while the peer reads slowly and its window is closed. Meanwhile we don't read either, so our
+        // window closes too, and the peer can send no more: back-pressure.
+        answers.writeTo(socket.getOutputStream());
+        Log.message(peer + " sent " + answers.size() + " octets");
+        answers.reset();
+    }
+
+    /** Answer the line that has no end, without one. What comes later starts a new message (P20). */
+    void answerUnfinished() throws IOException {
+        if (closing || line.size() == 0) return;
+        answer(takeLine(), NO_LINE_END);
+        sendAnswers();
+    }
+
+    /** End our side with a FIN; talk() reads on until the peer's: "close" in P16. No octet is lost, no RST is sent. */
+    void close() throws IOException {
+        if (closing) return;
+        sendAnswers();
+        closing = true;
+        discardUntilMs = System.nanoTime() / 1_000_000 + DISCARD_MS;
+        socket.shutdownOutput(); // a FIN, behind the last octet of the answers
+    }
+}
+
+// ---- The server: the socket that listens, and the signals that stop it ----
+
+final class EchoServer {
+    private static final int STOP_MS = 500; // P26: how long we wait for the peers' FINs when the whole server stops
+    private static final int STOP_READING_MS = 250; // P26: how long, at most, we take in what had arrived before
+    private static final int BACKLOG = 4096; // so many clients may wait, shaken hands with, until we accept them
+
+    final int maxLine, flushMs;
+    final Set<Connection> connections = ConcurrentHashMap.newKeySet();
+    final AtomicLong received = new AtomicLong(); // octets, from everybody
+    private volatile boolean stopping;
+
+    EchoServer(int maxLine, int flushMs) {
+        this.maxLine = maxLine;
+        this.flushMs = flushMs;
+    }
+
+    void run(ServerSocket listener) {
+        // The virtual machine runs this when SIGTERM or SIGINT comes.
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(listener)));
+        Log.line("listening on " + Log.nameOf((InetSocketAddress) listener.getLocalSocketAddress()));
+        while (!stopping) {
+            try {
+                Thread.ofVirtual().start(new Connection(this, listener.accept()));
+            } catch (IOException error) {
+                if (stopping) break;
+                if (String.valueOf(error.getMessage()).contains("Too many open files"))
+                    Log.error("no file descriptor is left for one more connection; raise the limit (ulimit -n)");
+                sleep(100);
+            }
+        }
+        sleep(60_000); // stop() ends the program
+    }
+
+    /** P26: answer what has arrived, send every peer a FIN, and wait for theirs, but not for long. */
+    private void stop(ServerSocket listener) {
+        stopping = true;
+        Log.line("stopping");
+        try {
+            listener.close(); // from now on a SYN is answered with a RST: refused
+        } catch (IOException ignored) {
+            // it was not open any more
+        }
+        long endMs = System.currentTimeMillis() + STOP_READING_MS;
+        for (long before = -1; received.get() != before && System.currentTimeMillis() < endMs; sleep(20))
+            before = received.get(); // until nothing more was there to be read
+        for (var connection : connections) {
+            if (!connection.lock.tryLock()) continue; // its peer takes no answers: it loses what it has not taken
+            try {
+                connection.answerUnfinished();
+                connection.close();
+            } catch (IOException gone) {
+                // the peer has sent a RST
+            } finally {
+                connection.lock.unlock();
+            }
+        }
+        endMs = System.currentTimeMillis() + STOP_MS;
+        while (!connections.isEmpty() && System.currentTimeMillis() < endMs) sleep(10);
+        Runtime.getRuntime().halt(0);
+    }
+
+    /** A listening socket. "::" stands for every address of this machine, of IPv6 and of IPv4 (P27). */
+    static ServerSocket listen(String host, int port) throws IOException {
+        var listener = new ServerSocket();
+        listener.setReuseAddress(true);
+        var address = new InetSocketAddress(InetAddress.getByName(host), port);
+        // Takes the port, and makes the kernel answer a SYN with a SYN-ACK; before, it refuses with a RST.
+        try {
+            listener.bind(address, BACKLOG);
+        } catch (SocketException error) {
+            if (!host.equals("::") || error instanceof BindException) throw error;
+            return listen("0.0.0.0", port); // this system has no IPv6
+        }
+        return listener;
+    }
+
+    private static void sleep(int ms) {
+        try {
+            Thread.sleep(ms);
+        } catch (InterruptedException ignored) {
+            // then it was shorter
+        }
+    }
+}
+
+// ---- Arguments, log lines, errors: as images/CONTRACT.md words them ----
+
+final class Log {
+    static boolean messages;
+    private static final OutputStream OUT = new FileOutputStream(FileDescriptor.out);
+    private static final OutputStream ERR = new FileOutputStream(FileDescriptor.err);
+    private static final Pattern ZEROS = Pattern.compile("(?<![^:])0(:0)+(?![^:])");
+
+    static void line(String text) {
+        write(OUT, text);
+    }
+
+    static void message(String text) {
+        if (messages) line(text);
+    }
+
+    static void error(String sentence) {
+        write(ERR, "echo-server: " + sentence);
+    }
+
+    static <T> T fail(int status, String sentence) {
+        error(sentence);
+        Runtime.getRuntime().halt(status);
+        throw new IllegalStateException();
+    }
+
+    private static void write(OutputStream stream, String text) {
+        try {
+            stream.write((text + "\n").getBytes(StandardCharsets.UTF_8));
+        } catch (IOException ignored) {
+            // whoever read the log may be gone; that is no reason to stop
+        }
+    }
+
+    /** An address as people write it: 192.0.2.20:40312 or [2001:db8::20]:40312. */
+    static String nameOf(InetSocketAddress address) {
+        if (address == null) return "somebody"; // gone again before we could ask for its address
+        var host = address.getAddress().getHostAddress(); // an IPv4 peer is never written ::ffff:192.0.2.20 by Java
+        return (address.getAddress() instanceof Inet6Address ? "[" + shortened(host) + "]" : host) + ":" + address.getPort();
+    }
+
+    /** An IPv6 address with its longest row of zeros left out (RFC 5952 §4). */
+    static String shortened(String host) {
+        var text = host.replaceAll("%.*", "");
+        var longest = ZEROS.matcher(text).results().reduce((a, b) -> b.group().length() > a.group().length() ? b : a);
+        if (longest.isEmpty()) return text;
+        var head = text.substring(0, longest.get().start()).replaceAll(":$", "");
+        var tail = text.substring(longest.get().end()).replaceAll("^:", "");
+        return head + "::" + tail;
+    }
+}
+
+final class Server {
+    private static final String USAGE = "usage: echo-server [--host ADDR] [--port N]";
+
+    /** {"--host": ..., "--port": ...}, of the command line. */
+    private static Map<String, String> readOptions(Deque<String> words) {
+        var options = new HashMap<String, String>();
+        while (!words.isEmpty()) {
+            var word = words.pop();
+            if (word.equals("-h") || word.equals("--help")) {
+                Log.line(USAGE);
+                Runtime.getRuntime().halt(0);
+            }
+            if (!word.equals("--host") && !word.equals("--port"))
+                Log.fail(2, "\"" + word + "\" is not an option; " + USAGE);
+            if (words.isEmpty()) Log.fail(2, word + " needs a value; " + USAGE);
+            options.put(word, words.pop());
+        }
+        return options;
+    }
+
+    /** The first of these that is there and not empty. */
+    private static String first(String... texts) {
+        for (var text : texts) if (text != null && !text.isEmpty()) return text;
+        return "";
+    }
+
+    private static int number(String name, String text, long least, long most) {
+        boolean good = text.matches("[0-9]{1,11}") && Long.parseLong(text) >= least && Long.parseLong(text) <= most;
+        if (!good) Log.fail(2, name + " is \"" + text + "\"; it must be a number from " + least + " to " + most);
+        return Integer.parseInt(text);
+    }
+
+    public static void main(String[] words) {
+        var environment = System.getenv();
+        var options = readOptions(new ArrayDeque<>(List.of(words)));
+        var host = first(options.get("--host"), environment.get("ECHO_HOST"), "::");
+        int port = number("the port", first(options.get("--port"), environment.get("ECHO_PORT"), "8080"), 0, 65535);
+        int maxLine = number("ECHO_MAX_LINE", first(environment.get("ECHO_MAX_LINE"), "1048576"), 1, 1 << 30);
+        int flushMs = number("ECHO_FLUSH_MS", first(environment.get("ECHO_FLUSH_MS"), "200"), 1, 60_000);
+        var log = first(environment.get("ECHO_LOG"), "connections");
+        if (!log.equals("connections") && !log.equals("messages"))
+            Log.fail(2, "ECHO_LOG is \"" + log + "\"; it must be connections or messages");
+        Log.messages = log.equals("messages");
+        // Every connection is a file descriptor. The virtual machine has taken as many as we may have.
+        ServerSocket listener;
+        try {
+            listener = EchoServer.listen(host, port);
+        } catch (UnknownHostException error) {
+            listener = Log.fail(1, "there is no host named \"" + host + "\"; check --host");
+        } catch (IOException error) {
+            listener = Log.fail(1, cannotListen(String.valueOf(error.getMessage()), host, port));
+        }
+        new EchoServer(maxLine, flushMs).run(listener);
+    }
+
+    private static String cannotListen(String words, String host, int port) {
+        if (words.contains("in use"))
+            return "port " + port + " is in use by another program; stop it, or choose another with --port";
+        if (words.contains("Permission denied"))
+            return "port " + port + " is not for this user; choose one from 1024 up with --port";
+        if (words.contains("Cannot assign"))
+            return host + " is not an address of this machine; choose another with --host";
+        return "cannot listen on " + host + " port " + port + "; choose others with --host and --port";
+    }
+}
