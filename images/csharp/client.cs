@@ -4,16 +4,15 @@
 //
 // On a terminal it asks for lines; with --script it plays the lines of a file, each after the answer to the one before;
 // else it sends whatever its standard input brings. The rules (P1, P2, ...) are in docs/protocol.md, the arguments and
-// sentences in images/CONTRACT.md; clients in other languages follow the same two. Made for Mono and its compiler mcs.
+// sentences in images/CONTRACT.md; clients in other languages follow the same two. Made for Mono (Debian has no .NET)
+// and its compiler mcs.
 
 using System;
-using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
@@ -25,142 +24,182 @@ using Mono.Unix.Native;
 static class Connecting
 {
     // Try every address that the name has, one after the other, until a server answers.
-    public static Socket Connect(string host, int port, int timeoutS)
+    public static async Task<Socket> Connect(string host, int port, int timeoutS)
     {
-        IPAddress[] found;
+        IPAddress[] found = { };
         try {
             // Asks /etc/hosts, then the DNS. A name may have several addresses: localhost has ::1 and 127.0.0.1.
             found = Dns.GetHostAddresses(host);
-        } catch (Exception) {
-            Screen.Fail(1, $"there is no host named \"{host}\"; check the name");
-            return null;
+        } catch (Exception error) when (error is SocketException || error is ArgumentException) {
+            Program.Fail(1, $"there is no host named \"{host}\"; check the name");
         }
-        var tried = new List<string>();
-        bool refused = false, silent = false;
+        var errors = new HashSet<SocketError>();
         foreach (IPAddress address in found) {
-            var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            SocketError error = ConnectTo(socket, new IPEndPoint(address, port), timeoutS);
-            if (error == SocketError.Success)
-                return socket;
-            socket.Close();
-            if (!tried.Contains(address.ToString()))
-                tried.Add(address.ToString());
-            refused |= error == SocketError.ConnectionRefused;
-            silent |= error == SocketError.TimedOut;
+            try {
+                return await ConnectTo(address, port, 1000 * timeoutS);
+            } catch (SocketException error) {
+                errors.Add(error.SocketErrorCode);
+            }
         }
-        string place = $"{host} port {port}", names = $"(tried {string.Join(" and ", tried)})";
-        if (refused) // the SYN was answered with a RST
-            Screen.Fail(1, $"{place} refused the connection {names}; start the server, or check the port");
-        if (silent) // the SYN was not answered at all
-            Screen.Fail(1, $"no answer from {place} within {timeoutS} s {names}; check address and firewall");
-        Screen.Fail(1, $"there is no way to {place} {names}; check address and network");
+        string tried = string.Join(" and ", found.Select(address => address.ToString()).Distinct());
+        if (errors.Contains(SocketError.ConnectionRefused)) // the SYN was answered with a RST
+            Program.Fail(1, $"{host} port {port} refused the connection (tried {tried}); " +
+                            "start the server, or check the port");
+        if (errors.Contains(SocketError.TimedOut)) // the SYN was not answered at all
+            Program.Fail(1, $"no answer from {host} port {port} within {timeoutS} s (tried {tried}); " +
+                            "check address and firewall");
+        Program.Fail(1, $"there is no way to {host} port {port} (tried {tried}); check address and network");
         return null;
     }
 
-    // Sends a SYN; returns when the SYN-ACK has come and our ACK is on its way.
-    static SocketError ConnectTo(Socket socket, IPEndPoint place, int timeoutS)
+    static async Task<Socket> ConnectTo(IPAddress address, int port, int timeoutMs)
     {
+        var connection = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try {
-            IAsyncResult attempt = socket.BeginConnect(place, null, null);
-            if (!attempt.AsyncWaitHandle.WaitOne(timeoutS * 1000))
-                return SocketError.TimedOut;
-            socket.EndConnect(attempt);
-            return SocketError.Success;
-        } catch (SocketException error) {
-            return error.SocketErrorCode;
+            // Sends a SYN; done when the SYN-ACK has come and our ACK is on its way.
+            Task connecting = connection.ConnectAsync(address, port);
+            if (!await InTime(connecting, timeoutMs))
+                throw new SocketException((int)SocketError.TimedOut);
+            await connecting;
+            return connection;
+        } catch (SocketException) {
+            connection.Close();
+            throw;
+        }
+    }
+
+    // Wait for a task, but not longer than this. Returns whether it has ended.
+    public static async Task<bool> InTime(Task task, int timeoutMs)
+    {
+        using (var over = new CancellationTokenSource()) {
+            bool inTime = await Task.WhenAny(task, Task.Delay(timeoutMs, over.Token)) == task;
+            over.Cancel(); // else the timer would go on, for nothing
+            return inTime;
         }
     }
 }
 
 // ---- The stream from the server ----
 
-// Nothing has come in time.
-sealed class SilenceException : Exception
-{
-}
-
 // What the server sends: a stream of octets, in which we look for lines.
 sealed class Incoming
 {
     const string GoodBye = "Good bye";
-    const int LookMs = 20; // how often we look whether the wait is limited now
 
-    public bool Ended, SaidGoodBye;
-    public volatile bool Counting = true; // whether the wait for an answer is limited
-    public readonly TaskCompletionSource<bool> Finished = new TaskCompletionSource<bool>(); // the server's FIN, or its RST
+    readonly Socket connection;
     readonly int timeoutMs;
-    readonly BlockingCollection<byte[]> arrived = new BlockingCollection<byte[]>(16); // nothing is the FIN, null a RST
-    byte[] octets = { }; // not shown yet
-    string tail = "";    // the last few octets that arrived
+    readonly byte[] piece = new byte[65536];
+    Task<int> arrival;               // ends when something has come
+    byte[] octets = { };             // arrived, but not shown yet
+    string tail = "";                // the last few octets that arrived
+    volatile bool reset;             // a RST has come, but it was told to Send()
 
-    public Incoming(Socket socket, int timeoutS)
+    public bool Ended { get; private set; }
+    public bool SaidGoodBye { get; private set; }
+
+    public Incoming(Socket connection, int timeoutS)
     {
-        timeoutMs = timeoutS * 1000;
-        var reader = new Thread(() => ReadOn(socket));
-        reader.IsBackground = true;
-        reader.Start();
+        this.connection = connection;
+        timeoutMs = 1000 * timeoutS;
     }
 
-    // Takes what comes, at any time: so we notice the server's FIN also while a person thinks.
-    void ReadOn(Socket socket)
+    // Ends when something has come: octets, the server's FIN (no octet) or its RST (an exception).
+    public Task<int> Arrival()
     {
-        var buffer = new byte[65536];
+        return arrival = arrival ?? connection.ReceiveAsync(new ArraySegment<byte>(piece), SocketFlags.None);
+    }
+
+    // What has arrived next; nothing when the server has ended its side. Throws TimeoutException when nothing comes.
+    public async Task<byte[]> Receive()
+    {
+        int count = 0;
         try {
-            int count = 1;
-            while (count > 0) {
-                count = socket.Receive(buffer); // waits for a segment; 0 is the server's FIN
-                if (count == 0)
-                    Finished.TrySetResult(true);
-                arrived.Add(buffer.Take(count).ToArray());
-            }
-        } catch (Exception) { // a RST; or we have closed the socket ourselves
-            Finished.TrySetResult(true);
-            arrived.Add(null);
-        }
-    }
-
-    // What has arrived next; nothing when the server has ended its side. Throws SilenceException when nothing comes.
-    public byte[] Receive()
-    {
-        byte[] next;
-        bool counted, some;
-        do {
-            counted = Counting;
-            some = arrived.TryTake(out next, counted ? timeoutMs : LookMs);
-        } while (!some && !counted);
-        if (!SaidGoodBye) { // P31: after its "Good bye" all is said, however the connection ends
-            if (!some)
-                throw new SilenceException();
-            if (next == null)
+            if (!await Connecting.InTime(Arrival(), timeoutMs))
+                throw new TimeoutException();
+            count = await arrival;
+            if (count == 0 && reset)
                 throw new SocketException((int)SocketError.ConnectionReset);
+        } catch (Exception) when (SaidGoodBye) {
+            // P31: after its "Good bye" all is said, however the connection ends
         }
-        next = next ?? new byte[0];
-        Ended = next.Length == 0;
+        arrival = null;
+        Ended = count == 0;
         // P31: no message is echoed as "Good bye": echoes have no small letters.
-        tail += Screen.Octets.GetString(next);
+        int last = Math.Min(count, GoodBye.Length + 2);
+        tail += Encoding.ASCII.GetString(piece, count - last, last);
         tail = tail.Substring(Math.Max(0, tail.Length - GoodBye.Length - 2));
         SaidGoodBye = SaidGoodBye || tail.TrimEnd('\r', '\n').EndsWith(GoodBye, StringComparison.Ordinal);
-        return next;
+        return Bytes.Part(piece, 0, count);
     }
 
     // The next line with its line end; what is there without one, if no more comes.
-    public byte[] Line()
+    public async Task<byte[]> Line()
     {
-        int end, searched = 0;
-        while ((end = Array.IndexOf(octets, (byte)'\n', searched)) < 0 && !Ended) {
+        int searched = 0, lineFeed;
+        while ((lineFeed = Array.IndexOf(octets, Bytes.LineFeed, searched)) < 0 && !Ended) {
             searched = octets.Length;
             try {
-                octets = octets.Concat(Receive()).ToArray();
-            } catch (SilenceException) {
-                if (octets.Length == 0)
-                    throw;
+                octets = Bytes.Join(octets, await Receive());
+            } catch (TimeoutException) when (octets.Length > 0) {
                 break; // a server that sends no line ends: its text shall be seen all the same
             }
         }
-        end = end < 0 ? octets.Length : end + 1;
-        byte[] line = octets.Take(end).ToArray();
-        octets = octets.Skip(end).ToArray();
+        int end = lineFeed < 0 ? octets.Length : lineFeed + 1;
+        byte[] line = Bytes.Part(octets, 0, end);
+        octets = Bytes.Part(octets, end, octets.Length - end);
         return line;
+    }
+
+    // Wait for a task. Returns false if the server ends the connection before; Receive() will tell how.
+    public async Task<bool> StaysOpenUntil(Task task)
+    {
+        while (await Task.WhenAny(task, Arrival()) == arrival) {
+            if (arrival.IsFaulted || arrival.Result == 0)
+                return false;
+            octets = Bytes.Join(octets, await Receive());
+        }
+        return true;
+    }
+
+    // Into the kernel's buffer; the kernel makes segments of it. Waits when the server reads slowly.
+    public void Send(byte[] line)
+    {
+        try {
+            for (int sent = 0; sent < line.Length;)
+                sent += connection.Send(line, sent, line.Length - sent, SocketFlags.None);
+        } catch (SocketException error) { // the server has ended the connection: Receive() notices too
+            reset = reset || error.SocketErrorCode == SocketError.ConnectionReset; // a RST is told only once
+        }
+    }
+
+    // Our FIN: no more lines. The server may still be sending.
+    public void EndOurSide()
+    {
+        try {
+            connection.Shutdown(SocketShutdown.Send);
+        } catch (SocketException) {
+            // it has ended everything already
+        }
+    }
+}
+
+static class Bytes
+{
+    public const byte LineFeed = (byte)'\n';
+
+    public static byte[] Join(byte[] first, byte[] second)
+    {
+        byte[] both = Part(first, 0, first.Length + second.Length);
+        second.CopyTo(both, first.Length);
+        return both;
+    }
+
+    // A copy of some octets; zeros where there are none.
+    public static byte[] Part(byte[] octets, int begin, int length)
+    {
+        var part = new byte[length];
+        Buffer.BlockCopy(octets, begin, part, 0, Math.Min(length, octets.Length - begin));
+        return part;
     }
 }
 
@@ -171,138 +210,142 @@ sealed class ServerEndedException : Exception
 {
 }
 
-sealed class Talk
+static class Talking
 {
-    readonly Socket socket;
-    readonly Incoming incoming;
-
-    public Talk(Socket socket, int timeoutS)
-    {
-        this.socket = socket;
-        incoming = new Incoming(socket, timeoutS);
-    }
-
-    public void Run(string host, List<byte[]> script)
-    {
-        bool interactive = script == null && Syscall.isatty(0);
-        var place = (IPEndPoint)socket.RemoteEndPoint;
-        if (interactive || script != null)
-            Screen.Note($"connected to {host} ({place.Address}) port {place.Port}");
-        if (interactive)
-            Screen.Note("type a line and press Enter; quit or Ctrl-D ends");
-        if (interactive)
-            Converse(Ask());
-        else if (script != null)
-            Converse(Play(script));
-        else
-            PassThrough();
-        socket.Close();
-    }
-
-    // Send one line, wait for its answer, show it; and so on. The lines come from a person, or from a script.
-    void Converse(IEnumerable<byte[]> lines)
+    // Send one line, wait for its answer, show it; and so on. nextLine asks a person, or reads a script.
+    public static async Task Converse(Incoming incoming, Func<Task<byte[]>> nextLine)
     {
         try {
-            bool over = false;
-            foreach (byte[] line in lines) {
-                SendAll(line.Concat(new[] { (byte)'\n' }).ToArray()); // into the kernel's buffer; it makes segments of it
-                Screen.ShowLine(incoming.Line());
-                over = incoming.SaidGoodBye || incoming.Ended;
-                if (over)
+            while (!incoming.SaidGoodBye && !incoming.Ended) {
+                byte[] line = await nextLine();
+                if (line == null) {
+                    incoming.EndOurSide();
                     break;
+                }
+                incoming.Send(line);
+                Screen.ShowLine(await incoming.Line());
             }
-            if (!over)
-                socket.Shutdown(SocketShutdown.Send); // our FIN: no more lines. The server may still be sending
         } catch (ServerEndedException) {
             Screen.Show("\n"); // leaves the line with the prompt
         }
         while (!incoming.Ended)
-            Screen.ShowLine(incoming.Line());
+            Screen.ShowLine(await incoming.Line());
         Screen.Note($"the server {(incoming.SaidGoodBye ? "said Good bye and " : "")}closed the connection");
     }
 
-    void SendAll(byte[] octets)
+    // Send all of our input; meanwhile show what comes back. Both at once: else each side could wait for the other.
+    public static async Task PassThrough(Incoming incoming)
     {
-        SendAll(octets, octets.Length);
-    }
-
-    void SendAll(byte[] octets, int length)
-    {
-        for (int sent = 0; sent < length;)
-            sent += socket.Send(octets, sent, length - sent, SocketFlags.None); // waits when the server reads slowly
-    }
-
-    // Lines from a person, with a prompt, until Ctrl-D. The terminal itself does the editing.
-    IEnumerable<byte[]> Ask()
-    {
-        Stream keyboard = Console.OpenStandardInput();
-        while (true) {
-            Screen.Show("> ");
-            var typed = new TaskCompletionSource<byte[]>();
-            // A thread of its own: nothing else can end a wait for the keyboard when the server closes.
-            var reader = new Thread(() => typed.TrySetResult(ReadLine(keyboard)));
-            reader.IsBackground = true;
-            reader.Start();
-            Task.WaitAny(typed.Task, incoming.Finished.Task);
-            if (!typed.Task.IsCompleted)
-                throw new ServerEndedException();
-            if (typed.Task.Result == null) { // Ctrl-D
-                Screen.Show("\n");
-                yield break;
-            }
-            yield return typed.Task.Result;
+        Task input = Task.Run(() => {
+            var octets = new byte[65536];
+            int count;
+            while ((count = Screen.Read(octets)) > 0)
+                incoming.Send(Bytes.Part(octets, 0, count));
+            incoming.EndOurSide();
+        });
+        while (!incoming.Ended) {
+            await Task.WhenAny(incoming.Arrival(), input); // as long as our input goes on, without a limit of time
+            Screen.Show(await incoming.Receive());
         }
     }
 
-    // A line of the keyboard without its LF; null at Ctrl-D.
-    static byte[] ReadLine(Stream keyboard)
+    public static async Task Talk(Socket connection, string host, Script script, int timeoutS)
     {
-        var line = new List<byte>();
-        int octet = keyboard.ReadByte();
-        if (octet < 0)
-            return null;
-        for (; octet >= 0 && octet != '\n'; octet = keyboard.ReadByte())
-            line.Add((byte)octet);
-        return line.ToArray();
+        var incoming = new Incoming(connection, timeoutS);
+        if (script == null && !Syscall.isatty(0)) {
+            await PassThrough(incoming);
+            return;
+        }
+        var server = (IPEndPoint)connection.RemoteEndPoint;
+        Screen.Note($"connected to {host} ({server.Address}) port {server.Port}");
+        if (script != null) {
+            await Converse(incoming, script.Play);
+        } else {
+            Screen.Note("type a line and press Enter; quit or Ctrl-D ends");
+            await Converse(incoming, new Person(incoming).Ask);
+        }
+    }
+}
+
+// Lines from a person, with a prompt, until Ctrl-D. The terminal does the editing: it gives us whole lines.
+sealed class Person
+{
+    readonly Incoming incoming;
+    readonly byte[] keys = new byte[4096];
+    byte[] typed = { };
+    bool ended;
+
+    public Person(Incoming incoming)
+    {
+        this.incoming = incoming;
     }
 
-    // The lines of a script, shown as if a person typed them. Lines that begin with # are not sent.
-    static IEnumerable<byte[]> Play(List<byte[]> script)
+    public async Task<byte[]> Ask()
     {
-        foreach (byte[] line in script) {
-            if (line.Length > 0 && line[0] == '#')
+        Screen.Show("> ");
+        int lineFeed;
+        while ((lineFeed = Array.IndexOf(typed, Bytes.LineFeed)) < 0 && !ended) {
+            Task<int> typing = Task.Run(() => Screen.Read(keys));
+            if (!await incoming.StaysOpenUntil(typing))
+                throw new ServerEndedException();
+            ended = typing.Result == 0; // Ctrl-D
+            typed = Bytes.Join(typed, Bytes.Part(keys, 0, typing.Result));
+        }
+        if (typed.Length == 0) {
+            Screen.Show("\n");
+            return null;
+        }
+        if (lineFeed < 0)
+            typed = Bytes.Join(typed, new[] { Bytes.LineFeed });
+        int end = lineFeed < 0 ? typed.Length : lineFeed + 1;
+        byte[] line = Bytes.Part(typed, 0, end);
+        typed = Bytes.Part(typed, end, typed.Length - end);
+        return line;
+    }
+}
+
+// The lines of a script, shown as if a person typed them. Lines that begin with # are not sent.
+sealed class Script
+{
+    readonly IEnumerator<byte[]> lines;
+
+    public Script(string path)
+    {
+        var octets = new MemoryStream();
+        try {
+            using (FileStream file = File.OpenRead(path))
+                file.CopyTo(octets);
+        } catch (Exception) { // Mono has a dozen kinds, and for each the advice is the same
+            Program.Fail(2, $"cannot read the script \"{path}\"; name a text file that this user may read");
+        }
+        lines = Lines(octets.ToArray()).GetEnumerator();
+    }
+
+    // The lines without their line ends, be these LF or CR LF, and without a byte order mark.
+    static IEnumerable<byte[]> Lines(byte[] octets)
+    {
+        byte[] byteOrderMark = Encoding.UTF8.GetPreamble();
+        int begin = octets.Take(3).SequenceEqual(byteOrderMark) ? byteOrderMark.Length : 0, lineFeed;
+        for (; begin < octets.Length; begin = lineFeed + 1) {
+            lineFeed = Array.IndexOf(octets, Bytes.LineFeed, begin);
+            if (lineFeed < 0)
+                lineFeed = octets.Length;
+            int end = lineFeed > begin && octets[lineFeed - 1] == '\r' ? lineFeed - 1 : lineFeed;
+            yield return Bytes.Part(octets, begin, end - begin);
+        }
+    }
+
+    public Task<byte[]> Play()
+    {
+        while (lines.MoveNext()) {
+            if (lines.Current.FirstOrDefault() == '#')
                 continue;
+            byte[] line = Bytes.Join(lines.Current, new[] { Bytes.LineFeed });
             Screen.Show("> ");
             Screen.Show(line);
-            Screen.Show("\n");
-            yield return line;
+            return Task.FromResult(line);
         }
-    }
-
-    // Send all of our input; meanwhile show what comes back. Both at once: else each side could wait for the other.
-    void PassThrough()
-    {
-        incoming.Counting = false;
-        var sender = new Thread(SendInput);
-        sender.IsBackground = true;
-        sender.Start();
-        while (!incoming.Ended)
-            Screen.Show(incoming.Receive());
-    }
-
-    void SendInput()
-    {
-        try {
-            Stream input = Console.OpenStandardInput();
-            var buffer = new byte[65536];
-            int count;
-            while ((count = input.Read(buffer, 0, buffer.Length)) > 0)
-                SendAll(buffer, count);
-            socket.Shutdown(SocketShutdown.Send); // our FIN; what the server still sends, we go on receiving
-        } catch (Exception) {
-            // the server has ended the connection: Receive() notices too
-        }
-        incoming.Counting = true;
+        return Task.FromResult<byte[]>(null);
     }
 }
 
@@ -310,102 +353,81 @@ sealed class Talk
 
 static class Screen
 {
-    public static readonly Encoding Octets = Encoding.GetEncoding("iso-8859-1"); // a letter for each octet
-    const int BrokenPipe = 32; // EPIPE
+    // Not Console: that would take octets for text, and change what it doesn't understand.
+    static readonly UnixStream output = new UnixStream(1, false);
 
-    // The system's own write(): it tells why it fails, which Mono's streams do not.
-    [DllImport("libc", SetLastError = true)]
-    static extern IntPtr write(int descriptor, byte[] octets, UIntPtr count);
-
-    public static void Show(string text)
+    // What a person or a pipe gives us next; 0 at the end.
+    public static int Read(byte[] octets)
     {
-        Show(Octets.GetBytes(text));
+        try {
+            return new UnixStream(0, false).Read(octets, 0, octets.Length);
+        } catch (IOException) { // started without any input, as by "<&-"
+            return 0;
+        }
     }
 
     public static void Show(byte[] octets)
     {
-        while (octets.Length > 0) {
-            int written = (int)write(1, octets, (UIntPtr)octets.Length);
-            int error = written < 0 ? Marshal.GetLastWin32Error() : 0;
-            if (error == BrokenPipe) // whoever read our output has gone ("| head"): nothing to complain of
+        try {
+            output.Write(octets, 0, octets.Length);
+        } catch (UnixIOException error) {
+            if (error.ErrorCode == Errno.EPIPE) // whoever read our output has gone ("| head"): nothing to complain of
                 Stdlib._Exit(1);
-            if (error != 0)
-                Fail(1, "cannot write to standard output; is the disk full?");
-            octets = octets.Skip(written).ToArray();
+            Program.Fail(1, "cannot write to standard output; is the disk full?");
         }
+    }
+
+    public static void Show(string text)
+    {
+        Show(Encoding.ASCII.GetBytes(text));
     }
 
     // A line for a person: on a line of its own, though it may have come without an end.
     public static void ShowLine(byte[] line)
     {
         Show(line);
-        if (line.Length > 0 && line[line.Length - 1] != '\n')
+        if (line.Length > 0 && line[line.Length - 1] != Bytes.LineFeed)
             Show("\n");
     }
 
     // For the person, not part of the conversation: on standard error.
     public static void Note(string sentence)
     {
-        byte[] octets = Encoding.UTF8.GetBytes(sentence + "\n");
-        write(2, octets, (UIntPtr)octets.Length);
-    }
-
-    public static void Fail(int status, string sentence)
-    {
-        Note("echo-client: " + sentence);
-        Stdlib._Exit(status);
+        Console.Error.WriteLine(sentence);
     }
 }
 
 static class Program
 {
     const string Usage = "usage: echo-client [--script FILE] [HOST [PORT]]";
-    const int LookMs = 100; // how often we look for a signal that WaitAny has missed
+    const int LookMs = 250; // how often we look for a signal that WaitAny has missed
 
-    // Ctrl-C and SIGTERM end the client; ending closes the socket, which sends our FIN. Without a handler process 1 of a
-    // container would ignore them.
-    static void HeedSignals()
+    public static void Fail(int status, string sentence)
     {
-        UnixSignal interrupt = new UnixSignal(Signum.SIGINT), terminate = new UnixSignal(Signum.SIGTERM);
-        var waiting = new Thread(() => {
-            while (!interrupt.IsSet && !terminate.IsSet)
-                UnixSignal.WaitAny(new[] { interrupt, terminate }, LookMs);
-            if (interrupt.IsSet)
+        Screen.Note("echo-client: " + sentence);
+        Stdlib._Exit(status);
+    }
+
+    // Ctrl-C or SIGTERM. The kernel closes the socket of a program that has ended, which sends our FIN.
+    static void EndAtOnce()
+    {
+        // A handler for each signal; without one process 1 of a container would ignore it.
+        UnixSignal[] signals = { new UnixSignal(Signum.SIGTERM), new UnixSignal(Signum.SIGINT) };
+        new Thread(() => {
+            // WaitAny wakes us at once. But it forgets a signal that came before the call: that one we find in the loop.
+            while (!signals.Any(signal => signal.IsSet))
+                UnixSignal.WaitAny(signals, LookMs);
+            if (signals[1].IsSet)
                 Screen.Note("");
-            Stdlib._Exit(interrupt.IsSet ? 130 : 143);
-        });
-        waiting.IsBackground = true;
-        waiting.Start();
+            Stdlib._Exit(signals[1].IsSet ? 130 : 143);
+        }) { IsBackground = true }.Start();
     }
 
-    // The lines of a script without their line ends, be these LF or CR LF, and without a byte order mark.
-    static List<byte[]> ReadScript(string path)
+    // The value of a variable; what is set but empty counts as not set.
+    static string Variable(string name, string otherwise)
     {
-        string text = "";
-        try {
-            text = Screen.Octets.GetString(File.ReadAllBytes(path));
-        } catch (Exception) {
-            Screen.Fail(2, $"cannot read the script \"{path}\"; name a text file that this user may read");
-        }
-        if (text.StartsWith("\u00ef\u00bb\u00bf", StringComparison.Ordinal))
-            text = text.Substring(3);
-        if (text == "")
-            return new List<byte[]>();
-        if (text[text.Length - 1] == '\n')
-            text = text.Substring(0, text.Length - 1);
-        return text.Split('\n').Select(line => Screen.Octets.GetBytes(
-            line.EndsWith("\r", StringComparison.Ordinal) ? line.Substring(0, line.Length - 1) : line)).ToList();
-    }
-
-    // The first of these that is there and not empty.
-    static string First(params string[] texts)
-    {
-        return texts.FirstOrDefault(text => !string.IsNullOrEmpty(text)) ?? "";
-    }
-
-    static string Variable(string name)
-    {
-        return Environment.GetEnvironmentVariable(name);
+        string value = Environment.GetEnvironmentVariable(name);
+        return string.IsNullOrEmpty(value) ? otherwise : value;
     }
 
     static int Number(string name, string text, int least, int most)
@@ -414,44 +436,46 @@ static class Program
         if (text.Length < 12 && text.All(letter => letter >= '0' && letter <= '9'))
             value = long.Parse(text);
         if (value < least || value > most)
-            Screen.Fail(2, $"{name} is \"{text}\"; it must be a number from {least} to {most}");
+            Fail(2, $"{name} is \"{text}\"; it must be a number from {least} to {most}");
         return (int)value;
     }
 
     static int Main(string[] words)
     {
-        HeedSignals();
-        string script = null;
+        EndAtOnce();
+        string path = null;
         var places = new List<string>();
         for (int i = 0; i < words.Length; i++) {
-            string word = words[i];
-            if (word == "-h" || word == "--help") {
-                Screen.Show(Usage + "\n");
-                Stdlib._Exit(0);
-            } else if (word == "--script") {
+            if (words[i] == "-h" || words[i] == "--help") {
+                Console.WriteLine(Usage);
+                return 0;
+            } else if (words[i] == "--script") {
                 if (i + 1 == words.Length)
-                    Screen.Fail(2, $"{word} needs a value; {Usage}");
-                script = words[++i];
-            } else if (word.StartsWith("-", StringComparison.Ordinal)) {
-                Screen.Fail(2, $"\"{word}\" is not an option; {Usage}");
+                    Fail(2, $"{words[i]} needs a value; {Usage}");
+                path = words[++i];
+            } else if (words[i].StartsWith("-", StringComparison.Ordinal)) {
+                Fail(2, $"\"{words[i]}\" is not an option; {Usage}");
             } else {
-                places.Add(word);
+                places.Add(words[i]);
             }
         }
         if (places.Count > 2)
-            Screen.Fail(2, $"\"{places[2]}\" is one argument too many; {Usage}");
-        string host = First(places.ElementAtOrDefault(0), Variable("ECHO_HOST"), "localhost");
-        int port = Number("the port", First(places.ElementAtOrDefault(1), Variable("ECHO_PORT"), "8080"), 1, 65535);
-        int timeoutS = Number("ECHO_TIMEOUT_S", First(Variable("ECHO_TIMEOUT_S"), "10"), 1, 3600);
-        List<byte[]> lines = script == null ? null : ReadScript(script);
+            Fail(2, $"\"{places[2]}\" is one argument too many; {Usage}");
+        string host = places.ElementAtOrDefault(0), portText = places.ElementAtOrDefault(1);
+        host = string.IsNullOrEmpty(host) ? Variable("ECHO_HOST", "localhost") : host;
+        int port = Number("the port", string.IsNullOrEmpty(portText) ? Variable("ECHO_PORT", "8080") : portText, 1, 65535);
+        int timeoutS = Number("ECHO_TIMEOUT_S", Variable("ECHO_TIMEOUT_S", "10"), 1, 3600);
+        Script script = path == null ? null : new Script(path);
+        Socket connection = Connecting.Connect(host, port, timeoutS).GetAwaiter().GetResult();
         try {
-            new Talk(Connecting.Connect(host, port, timeoutS), timeoutS).Run(host, lines);
-        } catch (SilenceException) {
-            Screen.Fail(1, $"the server has not answered for {timeoutS} s; look at the server's log");
+            Talking.Talk(connection, host, script, timeoutS).GetAwaiter().GetResult();
+        } catch (TimeoutException) {
+            Fail(1, $"the server has not answered for {timeoutS} s; look at the server's log");
         } catch (SocketException) { // it sent a RST: what was under way is lost
-            Screen.Fail(1, "the server reset the connection, text may be lost; look at the server's log");
+            Fail(1, "the server reset the connection, text may be lost; look at the server's log");
         }
-        Stdlib._Exit(0);
+        connection.Close();
+        Stdlib._Exit(0); // without waiting for a thread that still waits for input
         return 0;
     }
 }
