@@ -47,6 +47,7 @@ def play(pair: tuple[str, str], captures: Path, oracle: Oracle, project: str) ->
     lab = Lab(project, captures, "198.18.72", "2001:db8:72", SERVER=server, CLIENT=client)
     try:
         lab.down()
+        lab.compose("build", "--quiet", "server", "client", timeout_s=600)  # an image that is there may be an older one
         before = len(lab.ended())
         lab.up()
         until(lambda: len(lab.ended()) > before, f"the demo session of {pair}", deadline_s=30)
