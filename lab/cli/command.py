@@ -12,10 +12,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from lab.cli.completion import SHELLS, script
 from lab.cli.errors import ASKED_WRONGLY, FAILED, RefusedError
+from lab.cli.exercise import add_exercise_commands
+from lab.cli.grade import add_grade_command
 from lab.cli.listing import Filter, as_json, as_table, chosen
 from lab.cli.look import add_commands
 from lab.cli.naming import capture_named, captures_of
+from lab.cli.taps import add_command as add_compare
 from lab.cli.verify import verify_all
 from lab.store.errors import CaptureFileError, StoreError
 from lab.store.index import sessions
@@ -41,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
         return made
 
     add_commands(command)
+    add_compare(command)
     listing = command("sessions", "list the sessions", _sessions)
     listing.add_argument("--run", dest="run_name", help="only of this run (its name's beginning, or latest)")
     listing.add_argument(
@@ -61,6 +66,11 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("names", nargs="*", default=["latest"], help="as for ladder; default latest")
     check.add_argument("--json", action="store_true", help="for programs")
 
+    add_exercise_commands(commands)
+    add_grade_command(commands)
+    completing = commands.add_parser("completion", help="print a completion script", description="Print one.")
+    completing.add_argument("shell", choices=SHELLS)
+    completing.set_defaults(run=_completion)
     passed_on = commands.add_parser("conformance", add_help=False, help="test anybody's echo server or client")
     passed_on.set_defaults(run=None)
     return top
@@ -97,6 +107,11 @@ def _sessions(options: argparse.Namespace) -> int:
     wanted = Filter(options.run_name, options.verdict, options.client, options.text, options.sort, options.reverse)
     found = chosen(sessions(captures_of(options)), wanted, captures_of(options))
     print(as_json(found) if options.json else as_table(found))
+    return 0
+
+
+def _completion(options: argparse.Namespace) -> int:
+    sys.stdout.write(script(options.shell, parser()))
     return 0
 
 

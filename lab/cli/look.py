@@ -15,18 +15,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.analysis.model import Analysis
+from lab.analysis.stats import Statistics
+from lab.analysis.totals import SessionTotals
 from lab.cli.analyses import Analysed, analyses_of, certificate_of
 from lab.cli.errors import ASKED_WRONGLY, FAILED, RefusedError
 from lab.cli.ladder import ladder_of_file
 from lab.cli.naming import NAMES, capture_named
+from lab.cli.progress import Progress
 from lab.cli.telling import explained, shown, spoken, statistics
-from lab.report.asjson import as_json
+from lab.report.asjson import as_json, plain
 from lab.report.ladder import MIN_WIDTH, Style
 from lab.report.mermaid import ladder_mermaid
 from lab.report.page import page
 from lab.report.plots import plots
 from lab.report.rungs import rungs
 from lab.report.svgladder import ladder_svg
+from lab.store.quick import quick_frames
 
 PROFILE = "EchoLab"
 Adder = Callable[[str, str, Callable[[argparse.Namespace], int]], argparse.ArgumentParser]
@@ -64,7 +68,9 @@ def add_commands(command: Adder) -> None:
     _one_session(follow)
     follow.add_argument("--raw", choices=("client", "server"), help="this side's octets as they are, nothing else")
 
-    stats = command("stats", "count: frames, octets, round trips, losses of every session", _stats)
+    stats = command(
+        "stats", "count: frames, octets, what was sent again, of every session of a file of any size", _stats
+    )
     stats.add_argument("names", nargs="*", default=["latest"], help=f"{NAMES}; several if you like")
     stats.add_argument("--json", action="store_true", help="for programs")
 
@@ -188,17 +194,25 @@ def _follow(options: argparse.Namespace) -> int:
 
 
 def _stats(options: argparse.Namespace) -> int:
-    found = [analyses_of(capture_named(name, options)) for name in options.names]
+    found = [(path, counted(path)) for path in (capture_named(name, options) for name in options.names)]
     if options.json:
-        rows = [
-            {"file": str(one.path), **as_json(analysis, frames=False)} for one in found for analysis in one.analyses
-        ]
+        rows = [{"file": str(path), **plain(one)} for path, sessions in found for one in sessions]
         print(json.dumps(rows, indent=1, ensure_ascii=False))
-    else:
-        print(statistics([(one.path.name, analysis) for one in found for analysis in one.analyses]))
-    for one in found:
-        _tell_cut(one)
+        return 0
+    for path, sessions in found:
+        if len(found) > 1:
+            print(path)
+        print(statistics(sessions))
     return 0
+
+
+def counted(path: Path) -> list[SessionTotals]:
+    """Totals of every session of a file, however large: nothing but one piece of it is in memory. Progress is shown on
+    a terminal."""
+    counting = Statistics()
+    with Progress(path) as progress:
+        counting.take(quick_frames(path, progress.tell))
+    return counting.sessions()
 
 
 def _open(options: argparse.Namespace) -> int:

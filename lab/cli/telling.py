@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from lab.analysis.model import Analysis, FrameRecord, Role
+from lab.analysis.totals import SessionTotals
 from lab.report.ladder import MIN_WIDTH, Style
 from lab.report.layers import layers
 from lab.report.rungs import label
@@ -80,37 +81,38 @@ def spoken(analysis: Analysis, style: Style) -> str:
     return "\n".join(lines) if lines else "Nobody said anything."
 
 
-def statistics(found: Sequence[tuple[str, Analysis]]) -> str:
+def statistics(found: Sequence[SessionTotals]) -> str:
     """A table: a row for each side of each session."""
-    head = ("session", "side", "frames", "data", "octets", "again", "SRTT", "verdict")
+    head = ("client", "server", "side", "frames", "octets", "again", "late", "SYN to ACK", "verdict")
     rows: list[tuple[str, ...]] = []
-    for _, analysis in found:
-        for role in _ROLES:
-            stream = analysis.stream(role)
-            samples = stream.rtt_samples
+    for session in found:
+        for role, side in (("client", session.from_client), ("server", session.from_server)):
+            first = role == "client"
+            rtt = session.initial_rtt_ns
             rows.append(
                 (
-                    analysis.name if role == "client" else "",
+                    session.client if first else "",
+                    session.server if first else "",
                     role,
-                    str(len(stream.frames)),
-                    str(len(stream.data_frames)),
-                    str(stream.octets),
-                    str(len(stream.retransmissions)),
-                    duration(samples[-1].srtt_ns) if samples else "-",
-                    analysis.verdict if role == "client" else "",
+                    str(side.frames),
+                    str(side.octets_new),
+                    str(side.retransmissions),
+                    str(side.out_of_order),
+                    (duration(rtt) if rtt is not None else "-") if first else "",
+                    session.verdict if first else "",
                 )
             )
     return table(head, rows) if rows else "no TCP session"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as their widest word; the first two and the last to the left, numbers to the right."""
+    """Columns as wide as their widest word; the first three and the last to the left, numbers to the right."""
     every = [tuple(head), *(tuple(row) for row in rows)]
     widths = [max(len(row[column]) for row in every) for column in range(len(head))]
     last = len(head) - 1
     lines = [
         "  ".join(
-            word.ljust(width) if column in (0, 1, last) else word.rjust(width)
+            word.ljust(width) if column in (0, 1, 2, last) else word.rjust(width)
             for column, (word, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in every

@@ -23,26 +23,27 @@ def as_json(analysis: Analysis, *, frames: bool = True) -> dict[str, Any]:
     """The analysis as values that ``json.dumps`` takes. frames: with every frame, or an empty list for them."""
     if not frames:
         analysis = dataclasses.replace(analysis, frames=())
-    return {"schema": SCHEMA, **_plain(analysis)}
+    return {"schema": SCHEMA, **plain(analysis)}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value of the model as values that ``json.dumps`` takes."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         found: dict[str, Any] = {}
         for one in dataclasses.fields(value):
             inner = getattr(value, one.name)
-            found[one.name] = _plain(inner)
+            found[one.name] = plain(inner)
             if isinstance(inner, bytes) and one.name in ("payload", "octets"):
                 found[f"{one.name}_text"] = quote(inner, 1 << 30)
         return found
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return {name: _plain(inner) for name, inner in zip(value._fields, value, strict=True)}
+        return {name: plain(inner) for name, inner in zip(value._fields, value, strict=True)}
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
+        return {str(name): plain(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     return value
 
 

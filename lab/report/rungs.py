@@ -102,7 +102,7 @@ def states_changed(every: Iterable[Rung]) -> list[tuple[str, str]]:
     found = []
     before = ("", "")
     for one in every:
-        now = (one.client_state, one.server_state)
+        now = (one.client_state or before[0], one.server_state or before[1])
         found.append((now[0] if now[0] != before[0] else "", now[1] if now[1] != before[1] else ""))
         before = now
     return found

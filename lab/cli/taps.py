@@ -1,0 +1,94 @@
+"""``echolab compare``: one session seen by two taps, put together frame by frame."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import textwrap
+from pathlib import Path
+
+from lab.analysis.compare import Comparison, compare, pairs_of
+from lab.cli.analyses import analyses_of
+from lab.cli.errors import ASKED_WRONGLY, RefusedError
+from lab.cli.look import Adder, style_of
+from lab.cli.naming import NAMES, capture_named
+from lab.report.asjson import plain
+from lab.report.mermaid import ladder_mermaid
+from lab.report.pairing import crossing_rungs, path_lines
+from lab.report.rungs import Rung
+from lab.report.svgladder import ladder_svg
+from lab.report.text import duration
+
+
+def add_command(command: Adder) -> None:
+    """Add ``compare`` to the command line."""
+    made = command("compare", "put the client's and the server's capture of a session together", _compare)
+    made.add_argument("client", help=f"the capture of the tap beside the client: {NAMES}")
+    made.add_argument("server", help="the capture of the tap beside the server")
+    made.add_argument("--session", type=int, metavar="N", help="of several sessions: the Nth that both have")
+    form = made.add_mutually_exclusive_group()
+    form.add_argument("--svg", action="store_true", help="a ladder as a picture (SVG), on standard output")
+    form.add_argument("--mermaid", action="store_true", help="a ladder as a Mermaid diagram")
+    form.add_argument("--json", action="store_true", help="for programs: every frame with its fate")
+    made.add_argument("--raw", action="store_true", help="SVG, Mermaid: sequence numbers as in the header")
+    made.add_argument("--width", type=int, help="columns (default: the terminal's)")
+    made.add_argument("--ascii", action="store_true", help="no arrows and lines but ASCII")
+    made.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="default: on a terminal")
+
+
+def _compare(options: argparse.Namespace) -> int:
+    paths = [capture_named(name, options) for name in (options.client, options.server)]
+    found = _one_pair(paths, options.session)
+    every = crossing_rungs(found, raw=options.raw)
+    client, server = f"client {found.client_tap.client.address}", f"server {found.client_tap.server.address}"
+    if options.json:
+        told = {
+            "client_capture": str(paths[0]),
+            "server_capture": str(paths[1]),
+            **{name: plain(getattr(found, name)) for name in ("clock_offset_ns", "from_client", "from_server")},
+            "crossings": plain(found.crossings),
+            "findings": plain(found.findings),
+        }
+        print(json.dumps(told, indent=1, ensure_ascii=False))
+    elif options.svg:
+        print(ladder_svg(every, f"{found.client_tap.name}, two taps", client, server))
+    elif options.mermaid:
+        print(ladder_mermaid(every, client, server))
+    else:
+        style = style_of(options)
+        print(style.plain(told_in_words(found, every, style.width)))
+    return 0
+
+
+def _one_pair(paths: list[Path], session: int | None) -> Comparison:
+    pairs = pairs_of(*(analyses_of(path).analyses for path in paths))
+    if not pairs:
+        raise RefusedError(
+            f"{paths[0].name} and {paths[1].name} have no session in common: they must be captures of the same one,"
+            " at two places"
+        )
+    if session is None and len(pairs) > 1:
+        raise RefusedError(
+            f"both have {len(pairs)} sessions: say which with --session 1 to {len(pairs)}", ASKED_WRONGLY
+        )
+    if session is not None and not 1 <= session <= len(pairs):
+        raise RefusedError(f"they share {len(pairs)} sessions: there is no session {session}", ASKED_WRONGLY)
+    return compare(*pairs[(session or 1) - 1])
+
+
+def told_in_words(found: Comparison, every: list[Rung], width: int) -> str:
+    """Both directions, what was found, and a line for every frame."""
+    lines = [f"{found.client_tap.client.address} to {found.client_tap.server.address}, seen by two taps"]
+    for line in path_lines(found):
+        lines += textwrap.wrap(line, width, subsequent_indent="  ")
+    for finding in found.findings:
+        lines += textwrap.wrap(f"• {finding.sentence}", width, subsequent_indent="  ")
+    lines += ["", f"{'ms':>10}  {'at client':>9}  {'at server':>9}  {'on the way':>10}  segment"]
+    for one, crossing in zip(every, found.crossings, strict=True):
+        places = [f"#{number}" if number else "-" for number in (crossing.at_client, crossing.at_server)]
+        took = duration(one.travel_ns) if one.travel_ns is not None else "-"
+        arrow = "→" if crossing.sender == "client" else "←"
+        fate = "" if crossing.fate == "arrived" else f" [{crossing.fate}]"
+        head = f"{one.time_ns / 1e6:>10.3f}  {places[0]:>9}  {places[1]:>9}  {took:>10}  {arrow} "
+        lines.append((head + one.label.replace("  ", " "))[: max(40, width - len(fate))] + fate)
+    return "\n".join(lines)

@@ -1,0 +1,263 @@
+"""Checks on the middle: octets, segments and messages, times, and what role frames play."""
+
+from __future__ import annotations
+
+from lab.grade.checks_numbers import AT
+from lab.grade.checks_opening import PEER, one, port_of
+from lab.grade.errors import NotShownError
+from lab.grade.evidence import Evidence
+from lab.grade.expected import Expected, Parameters, check, mistake
+from lab.grade.places import PLACES, place
+
+
+@check("payload-at", "integer", needs="at", mistakes="frame-length", choices=AT)
+def payload_at(evidence: Evidence, told: Parameters) -> Expected:
+    """How many octets of text the frame at a place carries."""
+    found = evidence.part(told.get("part"))
+    record = place(found, told["at"])
+    number = record.number
+    return Expected(
+        record.payload_bytes,
+        (number,),
+        f"Frame {number} is {record.length_bytes} octets long; {record.payload_bytes} of them are text, the rest are"
+        " headers.",
+        f"It is about {PLACES[told['at']][0]}, frame {number}. The column Length counts the whole frame; 'TCP Segment"
+        " Len' counts the text.",
+        one(number),
+        mistakes=mistake(
+            record.length_bytes,
+            "frame-length",
+            f"That is the length of frame {number} with all its headers: Ethernet, IP and TCP.",
+        ),
+    )
+
+
+@check("octets", "integer", needs="of", mistakes="counted-syn-fin wrong-direction frame-length")
+def octets(evidence: Evidence, told: Parameters) -> Expected:
+    """How many octets of text an end sent, each counted once."""
+    found = evidence.part(told.get("part"))
+    stream, other = found.stream(told["of"]), found.stream(PEER[told["of"]])
+    frames = stream.data_frames
+    whole = sum(found.frame(number).length_bytes for number in frames)
+    taken = "That counts the SYN or the FIN too: they take a sequence number each, but they carry no text."
+    return Expected(
+        stream.octets,
+        frames[:1] + frames[-1:] if len(frames) > 1 else frames,
+        f"The {told['of']} sent {stream.octets} octets in {len(frames)} segments with text"
+        + (f", the first of them frame {frames[0]}, the last frame {frames[-1]}." if frames else "."),
+        f"Add up 'TCP Segment Len' over the {told['of']}'s frames, or take the number of its FIN and think what else"
+        " has"
+        " taken a number.",
+        f"tcp.srcport == {port_of(found, told['of'])} && tcp.len > 0",
+        mistakes=(
+            *mistake(stream.octets + 1, "counted-syn-fin", taken),
+            *mistake(stream.octets + 2, "counted-syn-fin", taken),
+            *mistake(
+                other.octets,
+                "wrong-direction",
+                f"That is what the {PEER[told['of']]} sent. The question is about the {told['of']}.",
+            ),
+            *mistake(
+                whole,
+                "frame-length",
+                "That is the length of the frames with their headers. Text is only what comes after the last header.",
+            ),
+        ),
+    )
+
+
+@check("segments", "integer", needs="of", mistakes="segments-are-messages frames-for-segments wrong-direction")
+def segments(evidence: Evidence, told: Parameters) -> Expected:
+    """In how many segments with text an end sent what it had to say."""
+    found = evidence.part(told.get("part"))
+    stream, other = found.stream(told["of"]), found.stream(PEER[told["of"]])
+    count, lines = len(stream.data_frames), len(stream.messages)
+    return Expected(
+        count,
+        stream.data_frames,
+        f"{lines} {'message' if lines == 1 else 'messages'} of the {told['of']} travelled in {count} segments with"
+        " text:"
+        f" frames {', '.join(map(str, stream.data_frames[:8]))}.",
+        f"Count the frames from the {told['of']} whose 'TCP Segment Len' is not 0.",
+        f"tcp.srcport == {port_of(found, told['of'])} && tcp.len > 0",
+        mistakes=(
+            *mistake(
+                lines,
+                "segments-are-messages",
+                f"That is the number of the {told['of']}'s messages. TCP carries a stream of octets; how it is cut into"
+                " segments is TCP's own affair.",
+            ),
+            *mistake(
+                len(stream.frames),
+                "frames-for-segments",
+                "That counts bare ACKs, SYN and FIN too. They carry no text.",
+            ),
+            *mistake(
+                len(other.data_frames),
+                "wrong-direction",
+                f"So many came from the {PEER[told['of']]}. The question is about the {told['of']}.",
+            ),
+        ),
+    )
+
+
+@check("messages", "integer", needs="of", mistakes="segments-are-messages wrong-direction")
+def messages(evidence: Evidence, told: Parameters) -> Expected:
+    """How many messages (lines) an end sent."""
+    found = evidence.part(told.get("part"))
+    stream, other = found.stream(told["of"]), found.stream(PEER[told["of"]])
+    return Expected(
+        len(stream.messages),
+        stream.data_frames[:1],
+        f"A message is a line: the {told['of']}'s stream has {len(stream.messages)} of them, in"
+        f" {len(stream.data_frames)} segments.",
+        "A message of the echo protocol ends with a line feed (0a). Follow the stream and count lines, not frames.",
+        "tcp.len > 0",
+        mistakes=(
+            *mistake(
+                len(stream.data_frames),
+                "segments-are-messages",
+                "That is the number of segments. Where one message ends and the next begins is told by the line feeds"
+                " alone.",
+            ),
+            *mistake(
+                len(other.messages),
+                "wrong-direction",
+                f"So many came from the {PEER[told['of']]}. The question is about the {told['of']}.",
+            ),
+        ),
+    )
+
+
+@check("messages-in", "integer", needs="at", mistakes="segments-are-messages", choices=AT)
+def messages_in(evidence: Evidence, told: Parameters) -> Expected:
+    """How many messages have at least one octet in the frame at a place."""
+    found = evidence.part(told.get("part"))
+    record = place(found, told["at"])
+    if record.sender is None:
+        raise NotShownError("that frame is of neither end")
+    inside = [message for message in found.stream(record.sender).messages if record.number in message.frames]
+    return Expected(
+        len(inside),
+        (record.number,),
+        f"Frame {record.number} brings octets of {len(inside)} messages: a segment is a piece of the stream, not a"
+        " message.",
+        f"Look at the text of frame {record.number} in the bytes pane: how many line feeds (0a) are in it?",
+        one(record.number),
+        mistakes=mistake(
+            1 if len(inside) != 1 else None,
+            "segments-are-messages",
+            f"Frame {record.number} is one segment, but the program wrote several lines at once. Count the line feeds.",
+        ),
+    )
+
+
+@check("segments-of", "integer", needs="of number", mistakes="segments-are-messages")
+def segments_of(evidence: Evidence, told: Parameters) -> Expected:
+    """In how many segments one message of an end travelled. number: which one, from 1 (-1: the last)."""
+    found = evidence.part(told.get("part"))
+    said = found.stream(told["of"]).messages
+    index = int(told["number"])
+    if not said or abs(index) > len(said) or index == 0:
+        raise NotShownError(f"the {told['of']} sent only {len(said)} messages")
+    message = said[index - 1 if index > 0 else index]
+    return Expected(
+        len(message.frames),
+        message.frames,
+        f"Its octets came in frames {', '.join(map(str, message.frames[:8]))}; only the last of them has the line"
+        " feed.",
+        "Find the frame with its first octet and the one with its line feed, and count from one to the other.",
+        f"tcp.srcport == {port_of(found, told['of'])} && tcp.len > 0",
+        mistakes=mistake(
+            1 if len(message.frames) != 1 else None,
+            "segments-are-messages",
+            "One message, but not one segment: look where its first octet is and where its line feed is.",
+        ),
+    )
+
+
+@check(
+    "time-between",
+    "time",
+    needs="start end",
+    mistakes="other-frame",
+    choices={"start": tuple(PLACES), "end": tuple(PLACES)},
+)
+def time_between(evidence: Evidence, told: Parameters) -> Expected:
+    """The time from the frame at one place to the frame at another."""
+    found = evidence.part(told.get("part"))
+    start, end = place(found, told["start"]), place(found, told["end"])
+    value = float(end.time_ns - start.time_ns)
+    return Expected(
+        value,
+        (start.number, end.number),
+        f"From frame {start.number} ({PLACES[told['start']][0]}) to frame {end.number} ({PLACES[told['end']][0]}).",
+        f"Find {PLACES[told['start']][0]} and {PLACES[told['end']][0]}, and take one time from the other.",
+        f"frame.number >= {start.number} && frame.number <= {end.number}",
+        tolerance=max(2_000.0, abs(value) * 0.05),
+        mistakes=mistake(
+            float(end.time_ns - found.start_ns) if start.time_ns != found.start_ns else None,
+            "other-frame",
+            f"That is the time of frame {end.number} since the capture began. The question is how long it was after"
+            f" frame {start.number}.",
+        ),
+    )
+
+
+@check("overhead-at", "integer", needs="at", mistakes="frame-length", choices=AT)
+def overhead_at(evidence: Evidence, told: Parameters) -> Expected:
+    """How many octets of the frame at a place are not text: all headers together."""
+    found = evidence.part(told.get("part"))
+    record = place(found, told["at"])
+    value = record.length_bytes - record.payload_bytes
+    return Expected(
+        value,
+        (record.number,),
+        f"Frame {record.number} has {record.length_bytes} octets, {record.payload_bytes} of them text.",
+        f"Frame {record.number}: its whole length, less the text.",
+        one(record.number),
+        mistakes=(
+            *mistake(record.length_bytes, "frame-length", "That is the whole frame, its text included."),
+            *mistake(record.payload_bytes, "frame-length", "That is the text; the question is about everything else."),
+            *mistake(
+                value - 14,
+                "misread",
+                "That leaves out Ethernet's own header of 14 octets, which travels in every frame, too.",
+            ),
+        ),
+    )
+
+
+ROLE_CHOICES = ("zero-window", "zero-window-probe", "retransmission", "duplicate-ack", "window-update", "delayed-ack")
+
+
+@check(
+    "count",
+    "integer",
+    needs="role",
+    may="part of",
+    mistakes="wrong-direction flags-at-their-word",
+    choices={"role": ROLE_CHOICES, "of": ("client", "server")},
+)
+def count(evidence: Evidence, told: Parameters) -> Expected:
+    """How many frames play a role (zero-window, zero-window-probe, ...), of one end or of both."""
+    found = evidence.part(told.get("part"))
+    role = told["role"]
+    frames = [f for f in found.frames if role in f.roles and told.get("of") in (None, f.sender)]
+    others = [f for f in found.frames if role in f.roles and f not in frames]
+    numbers = tuple(f.number for f in frames)
+    return Expected(
+        len(frames),
+        numbers[:8],
+        f"These are frames {', '.join(map(str, numbers[:8]))}{' ...' if len(numbers) > 8 else ''}."
+        if numbers
+        else "There is none.",
+        "Go through the frames of that end one by one, and ask of each what it is for; labels of the tool may name them"
+        " otherwise.",
+        f"tcp.srcport == {port_of(found, told['of'])}" if "of" in told else "tcp",
+        mistakes=mistake(
+            len(others) if others else None,
+            "wrong-direction",
+            "So many came from the other end. Look at the source of each.",
+        ),
+    )

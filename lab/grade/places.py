@@ -1,0 +1,136 @@
+"""Places in a session that questions speak of: ``first-data``, ``client-fin``, ``zero-window`` ...
+
+One table from words to frames, so that every check says the same word for the same frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from lab.analysis.model import Analysis, FrameRecord, Role
+from lab.grade.errors import NotShownError
+
+Finder = Callable[[Analysis], int | None]
+
+
+def _kind(kind: str) -> Finder:
+    return lambda found: next((frame.number for frame in found.frames if frame.kind == kind), None)
+
+
+def _role(word: str, sender: Role | None = None) -> Finder:
+    return lambda found: next(
+        (frame.number for frame in found.frames if word in frame.roles and sender in (None, frame.sender)), None
+    )
+
+
+def _data(role: Role, index: int) -> Finder:
+    def find(found: Analysis) -> int | None:
+        frames = found.stream(role).data_frames
+        return frames[index] if -len(frames) <= index < len(frames) else None
+
+    return find
+
+
+def _neighbour(kind: str, index: int) -> Finder:
+    def find(found: Analysis) -> int | None:
+        frames = [frame.number for frame in found.frames if frame.kind == kind]
+        return frames[index] if index < len(frames) else None
+
+    return find
+
+
+def _fin(which: str) -> Finder:
+    def find(found: Analysis) -> int | None:
+        ending = found.teardown
+        first = ending.first_closer
+        if first is None:
+            return None
+        fins = {"client": ending.client_fin, "server": ending.server_fin}
+        acks = {"client": ending.client_fin_acked, "server": ending.server_fin_acked}
+        second = "server" if first == "client" else "client"
+        return {
+            "first-fin": fins[first],
+            "second-fin": fins[second],
+            "ack-of-first-fin": acks[first],
+            "ack-of-second-fin": acks[second],
+            "client-fin": ending.client_fin,
+            "server-fin": ending.server_fin,
+        }[which]
+
+    return find
+
+
+def _rst(found: Analysis) -> int | None:
+    return found.resets[0].frame if found.resets else None
+
+
+def _stall(fact: str) -> Finder:
+    def find(found: Analysis) -> int | None:
+        stalls = found.findings_of("nagle-stall")
+        if not stalls:
+            return None
+        # The longest is the one that everybody sees.
+        longest = max(stalls, key=lambda finding: int(finding.facts.get("stall_ns") or 0))
+        number = longest.facts.get(fact)
+        return number if isinstance(number, int) else None
+
+    return find
+
+
+def _half_open_data(found: Analysis) -> int | None:
+    """The first data of one end after the other's FIN."""
+    first = found.teardown.first_closer
+    fin = _fin("first-fin")(found)
+    if first is None or fin is None:
+        return None
+    other: Role = "server" if first == "client" else "client"
+    return next((number for number in found.stream(other).data_frames if number > fin), None)
+
+
+PLACES: Mapping[str, tuple[str, Finder]] = {
+    "arp-request": ("the first ARP frame, which asks", _neighbour("arp", 0)),
+    "arp-reply": ("the second ARP frame, which answers", _neighbour("arp", 1)),
+    "solicitation": ("the neighbour solicitation", _neighbour("ndp", 0)),
+    "advertisement": ("the neighbour advertisement", _neighbour("ndp", 1)),
+    "syn": ("the SYN", _kind("syn")),
+    "syn-ack": ("the SYN-ACK", _kind("syn-ack")),
+    "handshake-ack": ("the ACK that completes the handshake", lambda found: found.handshake.ack_frame),
+    "first-data": ("the client's first segment with text", _data("client", 0)),
+    "second-data": ("the client's second segment with text", _data("client", 1)),
+    "third-data": ("the client's third segment with text", _data("client", 2)),
+    "third-last-data": ("the client's last segment with text but two", _data("client", -3)),
+    "second-last-data": ("the client's last segment with text but one", _data("client", -2)),
+    "last-data": ("the client's last segment with text", _data("client", -1)),
+    "first-reply": ("the server's first segment with text", _data("server", 0)),
+    "second-reply": ("the server's second segment with text", _data("server", 1)),
+    "last-reply": ("the server's last segment with text", _data("server", -1)),
+    "held-back": ("the segment that Nagle's algorithm held back", _stall("held")),
+    "releasing-ack": ("the ACK that let the held segment go", _stall("ack")),
+    "waited-for": ("the segment whose ACK was waited for", _stall("waited_for")),
+    "zero-window": ("the first frame that closes a window", _role("zero-window")),
+    "window-opened": ("the frame that opens the window again", _role("window-opened")),
+    "probe": ("the first probe of the closed window", _role("zero-window-probe")),
+    "first-fin": ("the first FIN", _fin("first-fin")),
+    "second-fin": ("the second FIN", _fin("second-fin")),
+    "ack-of-first-fin": ("the ACK of the first FIN", _fin("ack-of-first-fin")),
+    "ack-of-second-fin": ("the ACK of the second FIN", _fin("ack-of-second-fin")),
+    "client-fin": ("the client's FIN", _fin("client-fin")),
+    "server-fin": ("the server's FIN", _fin("server-fin")),
+    "data-after-fin": ("the first text that came after the first FIN", _half_open_data),
+    "rst": ("the RST", _rst),
+}
+"""Every place: what it is, and how it is found."""
+
+
+def place(found: Analysis, word: str) -> FrameRecord:
+    """The frame at a place. Raises NotShownError where the session has none."""
+    says, finder = PLACES[word]
+    number = finder(found)
+    if number is None:
+        raise NotShownError(f"{says} is not in this capture")
+    return found.frame(number)
+
+
+def number_at(found: Analysis, word: str) -> int | None:
+    """Its number, None where there is none."""
+    return PLACES[word][1](found)

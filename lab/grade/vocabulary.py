@@ -1,0 +1,18 @@
+"""The vocabulary of checks, complete: what a question may ask of a capture.
+
+The words stand by subject in the modules ``checks_...``; each adds itself when its module is imported.
+docs/authoring.md has the table, generated from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lab.grade import checks_closing, checks_data, checks_link, checks_many, checks_numbers, checks_opening
+from lab.grade.answers import FORMS
+from lab.grade.expected import MISTAKES, WORDS, Check
+
+__all__ = ["FORMS", "MISTAKES", "VOCABULARY"]
+
+MODULES = (checks_opening, checks_numbers, checks_data, checks_closing, checks_many, checks_link)
+VOCABULARY: Mapping[str, Check] = WORDS

@@ -1,0 +1,202 @@
+"""The commands that look at captures: what they print, for people and programs, and the one sentence for what cannot be
+looked at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from lab.cli.command import main, parser
+from lab.cli.completion import SHELLS, script, subcommands
+from tests.commands import PAGE, page
+from tests.golden.canonical import CAPTURES
+
+GOLDEN = CAPTURES[0].parent
+DEMO = str(GOLDEN / "demo.pcapng")
+TAPS = [str(GOLDEN / "two-taps" / f"{side}.pcap") for side in ("client", "server")]
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> str:
+    """What a command prints on standard output; on standard error where it is refused."""
+    assert main(words) == status
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return captured.err if status else captured.out
+
+
+def test_show_tells_every_finding_within_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "show", DEMO)
+    assert "complete · 20 frames" in text
+    assert "SYN, SYN-ACK and ACK opened the connection" in text
+    assert "RFC 9293" in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "\x1b" not in text
+    assert "\x1b" in said(capsys, "show", "--color", "always", DEMO)
+
+
+def test_show_as_json_is_the_whole_analysis(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(said(capsys, "show", "--json", DEMO))
+    assert len(found["frames"]) == 20
+    assert found["teardown"]["first_closer"] == "server"
+    assert json.loads(said(capsys, "show", "--json", "--no-frames", DEMO))["frames"] == []
+
+
+def test_the_ladder_comes_as_text_picture_and_diagram(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "SYN-SENT" in said(capsys, "ladder", DEMO)
+    ElementTree.fromstring(said(capsys, "ladder", "--svg", "--to-scale", "--explain", DEMO))
+    assert said(capsys, "ladder", "--mermaid", DEMO).startswith("sequenceDiagram")
+    relative, raw = said(capsys, "ladder", "--svg", DEMO), said(capsys, "ladder", "--svg", "--raw", DEMO)
+    assert "seq 2319196977" in raw
+    assert "seq 2319196977" not in relative
+    assert said(capsys, "ladder", "--ascii", DEMO).isascii()
+
+
+def test_explain_names_every_field_of_a_frame(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "explain", "3", DEMO)
+    for field in ("Maximum segment size = 1460 octets", "SYN = 1", "Time to live = 64", "EtherType = 0x0800 (IPv4)"):
+        assert field in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("number", ["0", "21", "-1", "x"])
+def test_a_frame_that_is_not_there_is_refused(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "echolab" in said(capsys, "explain", number, DEMO, status=2)
+
+
+def test_follow_shows_both_sides_in_the_order_of_their_words(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said(capsys, "follow", DEMO).splitlines()
+    assert [line.split()[2] for line in lines[:4]] == ["client", "server", "client", "server"]
+    assert '"hello\\n"' in lines[0]
+    assert '"HELLO\\n"' in lines[1]
+
+
+def test_follow_gives_one_sides_octets_as_they_are(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["follow", "--raw", "server", DEMO]) == 0
+    assert capfdbinary.readouterr().out.decode().endswith("STRASSE, ΚΌΣΜΟΣ, ÇA VA?\n\nGood bye\n")
+
+
+def test_stats_count_every_session_of_every_file(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "stats", DEMO, str(GOLDEN / "lossy-server.pcapng"))
+    assert "198.51.100.20:43838" in text
+    assert text.count("verdict") == 2
+    rows = json.loads(said(capsys, "stats", "--json", *(str(one) for one in CAPTURES)))
+    assert len(rows) == len(CAPTURES)
+    lossy = next(row for row in rows if row["file"].endswith("lossy-server.pcapng"))
+    assert lossy["from_server"]["retransmissions"] == 4
+
+
+def test_report_writes_one_file_and_the_plots_beside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "r.html"
+    said(capsys, "report", DEMO, "--output", str(target), "--plots", str(tmp_path / "plots"))
+    assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert len(list((tmp_path / "plots").glob("*.svg"))) == 7
+    assert said(capsys, "report", DEMO, "-o", "-").startswith("<!doctype html>")
+
+
+def test_a_report_that_cannot_be_written_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "name another file" in said(capsys, "report", DEMO, "-o", str(tmp_path / "no" / "r.html"), status=1)
+
+
+def test_two_taps_tell_what_was_lost_between_them(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "compare", *TAPS)
+    assert "13 segments left, 12 arrived (1 lost)" in text
+    assert "[lost]" in text
+    found = json.loads(said(capsys, "compare", "--json", *TAPS))
+    assert [one["near"] for one in found["crossings"] if one["fate"] == "lost"] == [8]
+    ElementTree.fromstring(said(capsys, "compare", "--svg", *TAPS))
+    assert "C-xS: " in said(capsys, "compare", "--mermaid", *TAPS)
+
+
+def test_one_tap_twice_lost_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "lost" not in said(capsys, "compare", TAPS[0], TAPS[0]).replace("this is lost", "").replace("lost on", "")
+
+
+def test_captures_of_two_sessions_are_not_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no session in common" in said(capsys, "compare", TAPS[0], DEMO, status=1)
+
+
+COMMANDS = ["show", "ladder", "report", "follow", "stats"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_no_capture_gets_one_sentence(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = {"garbage": b"\x01\x02garbage" * 50, "empty": b"", "one": b"\n", "text": b"{}"}
+    for name, octets in files.items():
+        (tmp_path / name).write_bytes(octets)
+    for name in [*files, "missing.pcapng"]:
+        sentence = said(capsys, command, str(tmp_path / name), status=1)
+        assert sentence.startswith("echolab: ")
+        assert len(sentence.splitlines()) == 1
+    assert "is a folder" in said(capsys, command, str(tmp_path), status=1)
+
+
+@pytest.mark.parametrize("octets", [1, 17, 100])
+def test_a_file_cut_at_its_end_is_read_as_far_as_it_goes(
+    octets: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = tmp_path / "cut.pcapng"
+    cut.write_bytes(Path(DEMO).read_bytes()[:-octets])
+    assert main(["show", str(cut)]) == 0
+    captured = capsys.readouterr()
+    assert "20 frames" in captured.out
+    assert "ends in the middle of a block" in captured.err
+
+
+def test_several_sessions_want_a_choice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    both = tmp_path / "both.pcapng"
+    both.write_bytes(Path(DEMO).read_bytes() + (GOLDEN / "refused.pcapng").read_bytes())
+    assert "has 2 sessions" in said(capsys, "show", str(both), status=2)
+    assert "refused" in said(capsys, "show", "--session", "2", str(both))
+    assert "there is no session 3" in said(capsys, "show", "--session", "3", str(both), status=2)
+
+
+def test_open_without_wireshark_says_what_to_type(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("lab.cli.look._WIRESHARKS", ())
+    assert "wireshark -r" in said(capsys, "open", DEMO, status=1)
+
+
+def test_open_starts_wireshark_with_the_profile_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = tmp_path / "told"
+    program = tmp_path / "wireshark"
+    program.write_text(f'#!/bin/sh\necho "$@" > {told}.new && mv {told}.new {told}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "wireshark-profile").mkdir()
+    monkeypatch.setattr("lab.cli.look._profiles", lambda: tmp_path / "profiles")
+    (tmp_path / "profiles" / "EchoLab").mkdir(parents=True)
+    said(capsys, "open", DEMO)
+    from tests.live.conftest import until
+
+    until(told.exists, "the program's start")
+    assert told.read_text().strip() == f"-C EchoLab -r {DEMO}"
+
+
+def test_the_page_of_commands_names_every_command_and_option() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert page().split("```text")[0] == text.split("```text")[0]
+    for name, sub in subcommands(parser()):
+        assert f"\n## {name}\n" in text or not sub.add_help, "python -m tests.commands writes it"
+        for action in sub._actions:
+            assert all(option in text for option in action.option_strings), action.option_strings
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "completion", shell)
+    assert text == script(shell, parser())
+    assert all(name in text for name, _ in subcommands(parser()))
+    assert "tcsh" in said(capsys, "completion", "tcsh", status=2)

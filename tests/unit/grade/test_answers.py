@@ -1,0 +1,116 @@
+"""Answers: forms are forgiven where they are unambiguous, and asked back where they are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.grade.answers import FORMS, UnclearError, Value, read, understand
+from lab.grade.errors import GradeError
+
+
+@pytest.mark.parametrize(
+    ("written", "form", "value"),
+    [
+        (1460, "integer", 1460),
+        ("1460", "integer", 1460),
+        ("1,460", "integer", 1460),
+        ("1 460", "integer", 1460),
+        ("1_460", "integer", 1460),
+        ("0x5B4", "integer", 1460),
+        ("1460 octets", "integer", 1460),
+        ("1460 Bytes", "integer", 1460),
+        (1460.0, "integer", 1460),
+        ("frame 7", "frame", 7),
+        ("#7", "frame", 7),
+        ("No. 7", "frame", 7),
+        ("7", "frame", 7),
+        ("0xfffffffe", "seq", 0xFFFFFFFE),
+        ("9202B0C1", "seq", 0x9202B0C1),
+        ("355,003,650", "seq", 355003650),
+        ("1 (relative)", "seq", 1),
+        ("83 us", "time", 83_000.0),
+        ("83µs", "time", 83_000.0),
+        ("0.083 ms", "time", 83_000.0),
+        ("0,083 ms", "time", 83_000.0),
+        ("0.000083 s", "time", 83_000.0),
+        ("83000 ns", "time", 83_000.0),
+        ("2 milliseconds", "time", 2_000_000.0),
+        ("1.5 seconds", "time", 1_500_000_000.0),
+        ("Yes", "boolean", True),
+        (False, "boolean", False),
+        ("n", "boolean", False),
+        ("  Server. ", "choice", "server"),
+        ("FF02::1", "text", "ff02::1"),
+        ("１４６０", "integer", 1460),
+    ],
+)
+def test_a_form_is_forgiven(written: Value, form: str, value: Value) -> None:
+    assert understand(written, form, ("client", "server")) == value
+
+
+@pytest.mark.parametrize(
+    ("written", "form", "says"),
+    [
+        ("83", "time", "83"),
+        (83, "time", "no unit"),
+        ("soon", "time", "soon"),
+        ("about ten", "integer", "not a number"),
+        (True, "integer", "no number"),
+        (1.5, "integer", "whole"),
+        (float("inf"), "integer", "whole"),
+        ("9" * 30, "integer", "not a number"),
+        (10**30, "integer", "larger"),
+        ("perhaps", "boolean", "neither"),
+        ("gateway", "choice", "client, server"),
+        ("x" * 500, "text", "500 letters"),
+        ("1,46", "integer", "not a number"),
+    ],
+)
+def test_what_is_ambiguous_is_asked_back(written: Value, form: str, says: str) -> None:
+    with pytest.raises(UnclearError, match=says):
+        understand(written, form, ("client", "server"))
+
+
+@given(st.one_of(st.text(), st.integers(), st.floats(), st.booleans()), st.sampled_from(sorted(FORMS)))
+def test_anything_is_understood_or_unclear_and_nothing_else(written: Value, form: str) -> None:
+    said = ""
+    try:
+        understand(written, form, ("client", "server"))
+    except UnclearError as unclear:
+        said = str(unclear)
+    assert "\x1b" not in said
+    assert len(said) < 400
+
+
+def test_a_sheet_is_read_with_its_empty_answers_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "answers.toml"
+    path.write_text('student = "Anna"\n[answers]\na = ""\nb = 0x10\nc = " x "\nd = [1]\n[predict]\ne = true\n')
+    sheet = read(path)
+    assert (sheet.student, sheet.answers, sheet.predict) == ("Anna", {"b": 16, "c": "x", "d": "[1]"}, {"e": True})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"[answers]\na = server\n", "line 2"),
+        (b"answers = 3\n", "section"),
+        (b"\xff\xfe", "UTF-8"),
+        (b"a = " + b"[" * 5000, "not TOML"),
+        (b"#" * (300 * 1024), "larger than"),
+    ],
+)
+def test_a_broken_sheet_is_one_sentence(text: bytes, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "answers.toml"
+    path.write_bytes(text)
+    with pytest.raises(GradeError, match=says):
+        read(path)
+
+
+def test_a_byte_order_mark_is_no_trouble(tmp_path: Path) -> None:
+    path = tmp_path / "answers.toml"
+    path.write_bytes(b'\xef\xbb\xbfstudent = "anna"\n')
+    assert read(path).student == "anna"
