@@ -57,7 +57,8 @@ def kit(language: str, script: str) -> dict[str, int]:
     try:
         cases = json.loads(done.stdout)["results"]
     except (ValueError, KeyError) as error:
-        raise SystemExit(f"{language}: the kit said nothing readable: {done.stdout[-300:]}{done.stderr[-600:]}") from error
+        said = done.stdout[-300:] + done.stderr[-600:]
+        raise SystemExit(f"{language}: the kit said nothing readable: {said}") from error
     passed = sum(1 for case in cases if case["outcome"] == "pass")
     return {"passed": passed, "failed": len(cases) - passed}
 

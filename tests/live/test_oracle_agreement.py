@@ -80,7 +80,8 @@ def test_the_mix_has_every_verdict_and_both_ip_versions(evening: Evening) -> Non
     assert {facts["first_closer"] for facts in everything} == {"client", "server", None}
     for part in (evening.real, evening.made):
         assert {one.facts["ip_version"] for one in part} == {4, 6}
-    assert any(facts["simultaneous_close"] for facts in everything)
+    # Whether the two FINs really cross is up to the kernels; that it was tried is up to us.
+    assert any(told["kind"] == "both close at once" for told in evening.played.told)
     assert any(facts["from_server"]["zero_windows"] for facts in everything)
     assert any(facts["from_client"]["keep_alives"] for facts in everything)
     assert any(finding["rule"] == "reuse" for facts in everything for finding in facts["findings"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.oracle import by_tcptrace, known
+from tests.oracle import by_analysis, by_tcptrace, known
 from tests.oracle.box import Opinion
 from tests.oracle.case import MARKS, ROLES, Case, Finding, fin_acknowledged, judged, only_resets_ahead
 from tests.oracle.known import Difference
@@ -19,7 +19,7 @@ from tests.oracle.tshark import ACK, FIN, RST, SYN, Row
 def compare(opinion: Opinion) -> list[Finding]:
     """Everything that is compared for one session."""
     case = Case(opinion)
-    found = [*_capinfos(case), *_whole(case)]
+    found = [*_capinfos(case), *_whole(case), *by_analysis.findings(case)]
     for role in (0, 1):
         found += _direction(case, role)
         found += _marks(case, role)
