@@ -10,7 +10,6 @@
 #define _GNU_SOURCE /* accept4() */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -45,6 +44,14 @@ static void log_line(const char *format, ...) __attribute__((format(printf, 1, 2
 static void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
 
+/* What malloc() and its like have given; the end if it is nothing. */
+static void *given(void *memory)
+{
+    if (memory == NULL)
+        fail(1, "no memory is left; give it more, or choose a smaller ECHO_MAX_LINE");
+    return memory;
+}
+
 /* ---- Octets: an array that grows. An empty one takes no memory, so an idle connection costs next to nothing ---- */
 
 typedef struct {
@@ -58,9 +65,7 @@ static void append(Octets *octets, const void *more, size_t length)
         return;
     if (length > octets->capacity - octets->length) {
         octets->capacity = 2 * (octets->length + length); /* twice as much: however it grows, it is seldom copied */
-        octets->data = realloc(octets->data, octets->capacity);
-        if (octets->data == NULL)
-            fail(1, "no memory is left; give it more, or choose a smaller ECHO_MAX_LINE");
+        octets->data = given(realloc(octets->data, octets->capacity));
     }
     memcpy(octets->data + octets->length, more, length);
     octets->length += length;
@@ -83,10 +88,8 @@ static void release(Octets *octets)
 static void capital_letters(const uint8_t *message, size_t length, Octets *answers)
 {
     if (u8_check(message, length) == NULL) { /* it found nothing that is not UTF-8 */
-        size_t count;
-        uint8_t *capitals = u8_toupper(message, length, NULL, NULL, NULL, &count); /* no language, no normalising */
-        if (capitals == NULL)
-            fail(1, "no memory is left; give it more, or choose a smaller ECHO_MAX_LINE");
+        size_t count; /* no language, no normalising: */
+        uint8_t *capitals = given(u8_toupper(message, length, NULL, NULL, NULL, &count));
         append(answers, capitals, count);
         free(capitals);
     } else {
@@ -151,9 +154,7 @@ static int64_t now_us(void);
 /* SYN, SYN-ACK and ACK are exchanged: the kernel did that on its own, before we heard of the client. */
 static void connection_made(int socket, const struct sockaddr_storage *address)
 {
-    Connection *connection = calloc(1, sizeof *connection);
-    if (connection == NULL)
-        fail(1, "no memory is left; give it more, or choose a smaller ECHO_MAX_LINE");
+    Connection *connection = given(calloc(1, sizeof *connection));
     connection->socket = socket;
     name_of(address, connection->peer, sizeof connection->peer);
     /* An answer leaves at once. Nagle's algorithm would keep a short one back until the one before is acknowledged. */
@@ -407,8 +408,8 @@ static int take_turn(int64_t until_us)
         if (wishes_us[i] && (wait_ms < 0 || left_ms < wait_ms))
             wait_ms = left_ms;
     }
-    struct epoll_event events[64];
-    int count = epoll_wait(server.epoll, events, 64, wait_ms);
+    struct epoll_event events[1024];
+    int count = epoll_wait(server.epoll, events, 1024, wait_ms);
     for (int i = 0; i < count; i++) {
         if (events[i].data.ptr == &server.listener) {
             accept_connections();
@@ -518,21 +519,15 @@ static int listen_on(const char *host, int port)
 /* An address as people write it: 192.0.2.20:40312 or [2001:db8::20]:40312. */
 static void name_of(const struct sockaddr_storage *address, char *name, size_t size)
 {
+    const struct sockaddr_in *ip4 = (const struct sockaddr_in *)address;
+    const struct sockaddr_in6 *ip6 = (const struct sockaddr_in6 *)address;
+    bool six = address->ss_family == AF_INET6;
+    bool mapped = six && IN6_IS_ADDR_V4MAPPED(&ip6->sin6_addr); /* ::ffff:192.0.2.20 is an IPv4 peer */
+    const void *octets = mapped ? &ip6->sin6_addr.s6_addr[12] : six ? (void *)&ip6->sin6_addr : (void *)&ip4->sin_addr;
     char host[INET6_ADDRSTRLEN];
-    if (address->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *ip6 = (const struct sockaddr_in6 *)address;
-        if (IN6_IS_ADDR_V4MAPPED(&ip6->sin6_addr)) { /* ::ffff:192.0.2.20 is an IPv4 peer */
-            inet_ntop(AF_INET, &ip6->sin6_addr.s6_addr[12], host, sizeof host);
-            snprintf(name, size, "%s:%d", host, ntohs(ip6->sin6_port));
-        } else {
-            inet_ntop(AF_INET6, &ip6->sin6_addr, host, sizeof host);
-            snprintf(name, size, "[%s]:%d", host, ntohs(ip6->sin6_port));
-        }
-    } else {
-        const struct sockaddr_in *ip4 = (const struct sockaddr_in *)address;
-        inet_ntop(AF_INET, &ip4->sin_addr, host, sizeof host);
-        snprintf(name, size, "%s:%d", host, ntohs(ip4->sin_port));
-    }
+    inet_ntop(six && !mapped ? AF_INET6 : AF_INET, octets, host, sizeof host);
+    /* The port is at the same place in the addresses of both IP versions. */
+    snprintf(name, size, six && !mapped ? "[%s]:%d" : "%s:%d", host, ntohs(ip4->sin_port));
 }
 
 static void log_line(const char *format, ...)

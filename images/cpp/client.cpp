@@ -21,7 +21,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <filesystem>
 #include <format>
 #include <fstream>
 #include <functional>
@@ -299,10 +298,14 @@ class Script {
 public:
     explicit Script(const std::string &path)
     {
-        std::ifstream file(path, std::ios::binary);
-        octets_.assign(std::istreambuf_iterator<char>(file), {});
-        if (!file || std::filesystem::is_directory(path))
+        try {
+            std::ifstream file;
+            file.exceptions(std::ios::failbit); // what fails throws, as reading a directory does anyway
+            file.open(path, std::ios::binary);
+            octets_.assign(std::istreambuf_iterator<char>(file), {});
+        } catch (const std::ios::failure &) {
             fail(2, std::format("cannot read the script \"{}\"; name a text file that this user may read", path));
+        }
         if (octets_.starts_with(BYTE_ORDER_MARK))
             next_ = BYTE_ORDER_MARK.size();
     }

@@ -13,6 +13,7 @@ using System.IO;
 using System.Linq;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
@@ -28,8 +29,9 @@ static class Connecting
     {
         IPAddress[] found = { };
         try {
+            IPAddress number;
             // Asks /etc/hosts, then the DNS. A name may have several addresses: localhost has ::1 and 127.0.0.1.
-            found = Dns.GetHostAddresses(host);
+            found = IPAddress.TryParse(host, out number) ? new[] { number } : Dns.GetHostAddresses(host);
         } catch (Exception error) when (error is SocketException || error is ArgumentException) {
             Program.Fail(1, $"there is no host named \"{host}\"; check the name");
         }
@@ -89,10 +91,10 @@ sealed class Incoming
     readonly Socket connection;
     readonly int timeoutMs;
     readonly byte[] piece = new byte[65536];
-    Task<int> arrival;               // ends when something has come
-    byte[] octets = { };             // arrived, but not shown yet
-    string tail = "";                // the last few octets that arrived
-    volatile bool reset;             // a RST has come, but it was told to Send()
+    Task<int> arrival;   // ends when something has come
+    byte[] octets = { }; // arrived, but not shown yet
+    string tail = "";    // the last few octets that arrived
+    volatile bool reset; // a RST has come, but it was told to Send()
 
     public bool Ended { get; private set; }
     public bool SaidGoodBye { get; private set; }
@@ -353,27 +355,31 @@ sealed class Script
 
 static class Screen
 {
-    // Not Console: that would take octets for text, and change what it doesn't understand.
-    static readonly UnixStream output = new UnixStream(1, false);
+    // The system's own calls. Console would take octets for text, and change what it doesn't understand.
+    [DllImport("libc", SetLastError = true)]
+    static extern IntPtr read(int descriptor, byte[] octets, UIntPtr length);
 
-    // What a person or a pipe gives us next; 0 at the end.
+    [DllImport("libc", SetLastError = true)]
+    static extern IntPtr write(int descriptor, byte[] octets, UIntPtr length);
+
+    // Started without any input, as by "<&-", Mono gave the number 0 to a file of its own: this program.
+    static readonly bool noInput = UnixPath.TryReadLink("/proc/self/fd/0") == UnixPath.TryReadLink("/proc/self/exe");
+
+    // How many octets a person or a pipe has given us; 0 at the end.
     public static int Read(byte[] octets)
     {
-        try {
-            return new UnixStream(0, false).Read(octets, 0, octets.Length);
-        } catch (IOException) { // started without any input, as by "<&-"
-            return 0;
-        }
+        return noInput ? 0 : Math.Max(0, (int)read(0, octets, (UIntPtr)octets.Length));
     }
 
     public static void Show(byte[] octets)
     {
-        try {
-            output.Write(octets, 0, octets.Length);
-        } catch (UnixIOException error) {
-            if (error.ErrorCode == Errno.EPIPE) // whoever read our output has gone ("| head"): nothing to complain of
+        while (octets.Length > 0) {
+            int count = (int)write(1, octets, (UIntPtr)octets.Length);
+            if (count < 0 && Stdlib.GetLastError() == Errno.EPIPE) // whoever read our output has gone ("| head")
                 Stdlib._Exit(1);
-            Program.Fail(1, "cannot write to standard output; is the disk full?");
+            if (count < 0)
+                Program.Fail(1, "cannot write to standard output; is the disk full?");
+            octets = Bytes.Part(octets, count, octets.Length - count);
         }
     }
 
@@ -414,7 +420,7 @@ static class Program
         // A handler for each signal; without one process 1 of a container would ignore it.
         UnixSignal[] signals = { new UnixSignal(Signum.SIGTERM), new UnixSignal(Signum.SIGINT) };
         new Thread(() => {
-            // WaitAny wakes us at once. But it forgets a signal that came before the call: that one we find in the loop.
+            // WaitAny wakes us at once. But it misses a signal that came before the call: that one the loop finds.
             while (!signals.Any(signal => signal.IsSet))
                 UnixSignal.WaitAny(signals, LookMs);
             if (signals[1].IsSet)
@@ -463,7 +469,8 @@ static class Program
             Fail(2, $"\"{places[2]}\" is one argument too many; {Usage}");
         string host = places.ElementAtOrDefault(0), portText = places.ElementAtOrDefault(1);
         host = string.IsNullOrEmpty(host) ? Variable("ECHO_HOST", "localhost") : host;
-        int port = Number("the port", string.IsNullOrEmpty(portText) ? Variable("ECHO_PORT", "8080") : portText, 1, 65535);
+        portText = string.IsNullOrEmpty(portText) ? Variable("ECHO_PORT", "8080") : portText;
+        int port = Number("the port", portText, 1, 65535);
         int timeoutS = Number("ECHO_TIMEOUT_S", Variable("ECHO_TIMEOUT_S", "10"), 1, 3600);
         Script script = path == null ? null : new Script(path);
         Socket connection = Connecting.Connect(host, port, timeoutS).GetAwaiter().GetResult();

@@ -105,14 +105,14 @@ sealed class Connection
         Log.Line(peer + " connected");
         string end = "closed";
         try {
-            // An answer leaves at once. Nagle's algorithm would keep a short one back until the one before is acknowledged.
+            // An answer leaves at once. Nagle's algorithm would keep a short one until the one before is acknowledged.
             socket.NoDelay = true;
             socket.Blocking = false; // what would have to wait fails with WouldBlock instead
             arrival = Arrival();
             while (!closing) {
                 await SomethingHappens();
                 bool stop = stopping.Task.IsCompleted;
-                if ((arrival.IsCompleted || (stop && socket.Available > 0)) && !server.StopReading) {
+                if ((arrival.IsCompleted || socket.Available > 0) && !server.StopReading) {
                     Receive();
                 } else if (stop || sinceArrival.ElapsedMilliseconds >= server.FlushMs) {
                     AnswerUnfinished();
@@ -142,7 +142,7 @@ sealed class Connection
     {
         if (line.Length == 0)
             return Task.WhenAny(arrival, stopping.Task);
-        // A timer set anew for each segment would cost more than the segment. So one runs, and we look when it has ended.
+        // A timer set anew for each segment would cost more than the segment. So one runs, and we look when it ends.
         if (silence == null || silence.IsCompleted)
             silence = Task.Delay((int)Math.Max(1, server.FlushMs - sinceArrival.ElapsedMilliseconds));
         return Task.WhenAny(arrival, stopping.Task, silence);
@@ -178,6 +178,7 @@ sealed class Connection
     {
         if (closing)
             return; // P16: read and thrown away, for Close() with unread octets would send a RST, not a FIN
+        sinceArrival.Restart();
         if (server.LogMessages)
             Log.Line($"{peer} received {count} octets");
         int next = 0, lineFeed;
@@ -242,14 +243,14 @@ sealed class Connection
             sent = socket.Send(waiting, 0, length, SocketFlags.None, out error);
             if (error != SocketError.Success && error != SocketError.WouldBlock)
                 throw new SocketException((int)error);
-            // No room: the peer reads slowly (P24), and its window is closed. While we wait for it we don't read, so our
-            // window closes too, and the peer can send no more: back-pressure.
+            // No room: the peer reads slowly (P24), and its window is closed. While we wait for it we don't read, so
+            // our window closes too, and the peer can send no more: back-pressure.
             while (sent < length)
                 sent += await socket.SendAsync(new ArraySegment<byte>(waiting, sent, length - sent), SocketFlags.None);
             if (server.LogMessages)
                 Log.Line($"{peer} sent {length} octets");
+            sinceArrival.Restart(); // while we didn't read, nothing could arrive
         }
-        sinceArrival.Restart();
     }
 
     // ---- A line without an end: 200 ms of silence (P19), or the peer's FIN (P18) ----
@@ -313,7 +314,7 @@ sealed class Server
         UnixSignal[] signals = { new UnixSignal(Signum.SIGTERM), new UnixSignal(Signum.SIGINT) };
         Log.Line("listening on " + Log.NameOf(() => listener.LocalEndPoint));
         AcceptConnections(listener);
-        // WaitAny wakes us at once. But it forgets a signal that came before the call: that one we find in the loop.
+        // WaitAny wakes us at once. But it misses a signal that came before the call: that one the loop finds.
         while (!signals.Any(signal => signal.IsSet))
             UnixSignal.WaitAny(signals, LookMs);
         Log.Line("stopping");
@@ -381,11 +382,11 @@ sealed class Server
             Program.Fail(1, $"there is no host named \"{host}\"; check --host");
         }
         try {
-            // (Mono sets SO_REUSEADDR by itself: connections in TIME_WAIT, of a server that has just ended, are no matter.)
+            // (Mono sets SO_REUSEADDR: connections in TIME_WAIT, of a server that has just ended, are no matter.)
             var listener = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             if (address.AddressFamily == AddressFamily.InterNetworkV6)
                 listener.DualMode = both;
-            // Bind() takes the port. Listen() makes the kernel answer a SYN with a SYN-ACK; before, it refuses with a RST.
+            // Bind() takes the port. Listen() makes the kernel answer a SYN with a SYN-ACK, not with a RST as before.
             listener.Bind(new IPEndPoint(address, port));
             listener.Listen(Backlog);
             return listener;

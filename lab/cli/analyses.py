@@ -14,6 +14,7 @@ from pathlib import Path
 from lab.analysis import analyse
 from lab.analysis.model import Analysis
 from lab.cli.errors import ASKED_WRONGLY, RefusedError
+from lab.cli.large import choose, counted, frames_of_session, is_large, several
 from lab.store.reader import CaptureReader
 from lab.wire.frame import Frame
 
@@ -27,31 +28,45 @@ class Analysed:
     frames: int
     left_over_bytes: int
 
-    def one(self, session: int | None = None) -> Analysis:
-        """The session that is meant: the only one, or the one with this number (from 1)."""
-        if not self.analyses:
-            raise RefusedError(f"{self.path.name} has no TCP session in it: look at it with Wireshark")
-        if session is None:
-            if len(self.analyses) > 1:
-                raise RefusedError(
-                    f"{self.path.name} has {len(self.analyses)} sessions: say which with --session 1 to"
-                    f" {len(self.analyses)} ('echolab stats {self.path.name}' lists them)",
-                    ASKED_WRONGLY,
-                )
-            return self.analyses[0]
-        if not 1 <= session <= len(self.analyses):
-            raise RefusedError(
-                f"{self.path.name} has {len(self.analyses)} sessions: there is no session {session}", ASKED_WRONGLY
-            )
-        return self.analyses[session - 1]
+
+def analysis_of(path: Path, session: int | None = None) -> tuple[Analysed, Analysis]:
+    """The file, and the session in it that is meant: the only one, or the one with this number (from 1).
+
+    Of a large file only this session is kept in memory. Raises CaptureFileError or RefusedError.
+    """
+    if is_large(path):
+        chosen = choose(path, counted(path), session)
+        frames, reader = frames_of_session(path, chosen)
+        found = [one for one in _analyse(frames, reader) if one.client.address == chosen.client]
+        nearest = min(found, key=lambda one: abs(one.start_ns - chosen.first_ns), default=None)
+        if nearest is None:
+            raise RefusedError(f"session {session or 1} of {path.name} cannot be analysed: look at it with Wireshark")
+        return Analysed(path, (nearest,), len(frames), reader.left_over_bytes), nearest
+    every = analyses_of(path)
+    if not every.analyses:
+        raise RefusedError(f"{path.name} has no TCP session in it: look at it with Wireshark")
+    if session is None and len(every.analyses) > 1:
+        raise RefusedError(several(path, len(every.analyses)), ASKED_WRONGLY)
+    if session is not None and not 1 <= session <= len(every.analyses):
+        raise RefusedError(
+            f"{path.name} has {len(every.analyses)} sessions: there is no session {session}", ASKED_WRONGLY
+        )
+    return every, every.analyses[(session or 1) - 1]
 
 
 def analyses_of(path: Path) -> Analysed:
-    """All sessions of a pcap or pcapng file. Raises CaptureFileError if it is none."""
+    """All sessions of a pcap or pcapng file that fits into memory. Raises CaptureFileError if it is none."""
+    if is_large(path):
+        raise RefusedError(
+            f"{path.name} is too large to be analysed whole: 'echolab stats' counts it, 'editcap' cuts a part out"
+        )
     reader = CaptureReader(path)
-    frames: list[Frame] = [packet.frame for packet in reader]
-    names = {address: found[0] for address, found in reader.names.items() if found}
-    return Analysed(path, tuple(analyse(frames, names=names)), len(frames), reader.left_over_bytes)
+    frames = [packet.frame for packet in reader]
+    return Analysed(path, tuple(_analyse(frames, reader)), len(frames), reader.left_over_bytes)
+
+
+def _analyse(frames: Sequence[Frame], reader: CaptureReader) -> list[Analysis]:
+    return analyse(frames, names={address: found[0] for address, found in reader.names.items() if found})
 
 
 def certificate_of(path: Path, analysis: Analysis) -> str:

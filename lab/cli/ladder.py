@@ -12,14 +12,15 @@ LONG = 200
 _END = 24
 
 
-def ladder_of_file(path: Path, style: Style | None = None, *, whole: bool = False) -> str:
-    """The ladders of all sessions in a capture file, one below the other.
+def ladder_of_file(path: Path, style: Style | None = None, *, whole: bool = False, session: int | None = None) -> str:
+    """The ladders of all sessions in a capture file, one below the other; or of the one with this number (from 1).
 
     path: a pcapng or pcap file. style: width, colour, characters. whole: draw long sessions in full.
-    Raises CaptureFileError if it is none.
+    Of a large file only one session is drawn. Raises CaptureFileError if it is none, RefusedError for a session that is
+    not there.
     """
     drawings = []
-    for replayed in replay(path):
+    for replayed in replay(path, session):
         frames = replayed.frames
         if whole or len(frames) <= LONG:
             drawings.append(ladder(replayed.session, frames, style))

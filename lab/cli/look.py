@@ -15,22 +15,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.analysis.model import Analysis
-from lab.analysis.stats import Statistics
 from lab.analysis.totals import SessionTotals
-from lab.cli.analyses import Analysed, analyses_of, certificate_of
+from lab.cli.analyses import Analysed, analysis_of, certificate_of
 from lab.cli.errors import ASKED_WRONGLY, FAILED, RefusedError
 from lab.cli.ladder import ladder_of_file
+from lab.cli.large import counted
 from lab.cli.naming import NAMES, capture_named
-from lab.cli.progress import Progress
 from lab.cli.telling import explained, shown, spoken, statistics
-from lab.report.asjson import as_json, plain
+from lab.report.asjson import as_json
 from lab.report.ladder import MIN_WIDTH, Style
 from lab.report.mermaid import ladder_mermaid
 from lab.report.page import page
 from lab.report.plots import plots
 from lab.report.rungs import rungs
 from lab.report.svgladder import ladder_svg
-from lab.store.quick import quick_frames
 
 PROFILE = "EchoLab"
 Adder = Callable[[str, str, Callable[[argparse.Namespace], int]], argparse.ArgumentParser]
@@ -100,8 +98,7 @@ def style_of(options: argparse.Namespace) -> Style:
 
 def _asked(options: argparse.Namespace) -> tuple[Path, Analysed, Analysis]:
     path = capture_named(options.name, options)
-    found = analyses_of(path)
-    return path, found, found.one(options.session)
+    return path, *analysis_of(path, options.session)
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -125,7 +122,8 @@ def _tell_cut(found: Analysed) -> None:
 
 def _ladder(options: argparse.Namespace) -> int:
     if not (options.svg or options.mermaid):
-        print(ladder_of_file(capture_named(options.name, options), style_of(options), whole=options.whole))
+        path, style = capture_named(options.name, options), style_of(options)
+        print(ladder_of_file(path, style, whole=options.whole, session=options.session))
         return 0
     path, _, analysis = _asked(options)
     every = rungs(analysis, raw=options.raw)
@@ -196,8 +194,8 @@ def _follow(options: argparse.Namespace) -> int:
 def _stats(options: argparse.Namespace) -> int:
     found = [(path, counted(path)) for path in (capture_named(name, options) for name in options.names)]
     if options.json:
-        rows = [{"file": str(path), **plain(one)} for path, sessions in found for one in sessions]
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        rows = (json.dumps(_row(path, one), ensure_ascii=False) for path, sessions in found for one in sessions)
+        print("[" + ",\n".join(rows) + "]")
         return 0
     for path, sessions in found:
         if len(found) > 1:
@@ -206,13 +204,15 @@ def _stats(options: argparse.Namespace) -> int:
     return 0
 
 
-def counted(path: Path) -> list[SessionTotals]:
-    """Totals of every session of a file, however large: nothing but one piece of it is in memory. Progress is shown on
-    a terminal."""
-    counting = Statistics()
-    with Progress(path) as progress:
-        counting.take(quick_frames(path, progress.tell))
-    return counting.sessions()
+def _row(path: Path, one: SessionTotals) -> dict[str, object]:
+    """A session's totals for JSON. (There may be a hundred thousand of them: ``asjson.plain`` would take its time.)"""
+    row: dict[str, object] = {"file": str(path)}
+    for name in SessionTotals.__slots__:
+        row[name] = getattr(one, name)
+    for name in ("from_client", "from_server"):
+        side = getattr(one, name)
+        row[name] = {member: getattr(side, member) for member in type(side).__slots__}
+    return row
 
 
 def _open(options: argparse.Namespace) -> int:

@@ -5,14 +5,17 @@ So what a command says about a file is what the tap would have said about those 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.cli.errors import ASKED_WRONGLY, RefusedError
+from lab.cli.large import choose, counted, frames_of_session, is_large
 from lab.session.events import Event, Opened, Recorded
 from lab.session.session import Session
 from lab.session.tracker import Tracker
 from lab.store.reader import CaptureReader
+from lab.wire.frame import Frame
 
 
 @dataclass
@@ -23,20 +26,35 @@ class Replayed:
     frames: list[Recorded] = field(default_factory=list)
 
 
-def replay(path: Path) -> list[Replayed]:
-    """All sessions of a pcap or pcapng file, in the order in which they began.
+def replay(path: Path, session: int | None = None) -> list[Replayed]:
+    """All sessions of a pcap or pcapng file, in the order in which they began; or only the one with this number.
 
-    Raises CaptureFileError if the file is not a capture.
+    Raises CaptureFileError if the file is not a capture, RefusedError if there is no such session, or if the file is
+    large and it is not said which of its sessions is meant.
     """
+    if is_large(path):
+        chosen = choose(path, counted(path), session)
+        frames, reader = frames_of_session(path, chosen)
+        found = _replay(frames, reader)
+        return [one for one in found if str(one.session.client) == chosen.client][:1]
     reader = CaptureReader(path)
+    found = _replay((packet.frame for packet in reader), reader)
+    if session is None:
+        return found
+    if not 1 <= session <= len(found):
+        raise RefusedError(f"{path.name} has {len(found)} sessions: there is no session {session}", ASKED_WRONGLY)
+    return [found[session - 1]]
+
+
+def _replay(frames: Iterable[Frame], reader: CaptureReader) -> list[Replayed]:
     tracker: Tracker | None = None
     found: dict[int, Replayed] = {}
     last_ns = 0
-    for packet in reader:
+    for frame in frames:
         if tracker is None:  # the names stand before the packets
             tracker = Tracker(names={address: names[0] for address, names in reader.names.items() if names})
-        last_ns = packet.frame.time_ns
-        _collect(tracker.feed(packet.frame), found)
+        last_ns = frame.time_ns
+        _collect(tracker.feed(frame), found)
     if tracker is not None:
         _collect(tracker.tick(last_ns + _PAST_EVERY_LINGER_NS), found)
         _collect(tracker.stop(last_ns + _PAST_EVERY_LINGER_NS), found)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+from lab.analysis.model import Analysis
 from lab.grade.checks_numbers import AT
 from lab.grade.checks_opening import PEER, one, port_of
 from lab.grade.errors import NotShownError
@@ -228,7 +231,16 @@ def overhead_at(evidence: Evidence, told: Parameters) -> Expected:
     )
 
 
-ROLE_CHOICES = ("zero-window", "zero-window-probe", "retransmission", "duplicate-ack", "window-update", "delayed-ack")
+ROLE_CHOICES = (
+    "zero-window",
+    "zero-window-probe",
+    "keep-alive",
+    "keep-alive-answer",
+    "retransmission",
+    "duplicate-ack",
+    "window-update",
+    "delayed-ack",
+)
 
 
 @check(
@@ -246,14 +258,17 @@ def count(evidence: Evidence, told: Parameters) -> Expected:
     frames = [f for f in found.frames if role in f.roles and told.get("of") in (None, f.sender)]
     others = [f for f in found.frames if role in f.roles and f not in frames]
     numbers = tuple(f.number for f in frames)
+    after, silence_ns = _after_longest_silence(found)
+    if numbers:
+        why = f"These are frames {', '.join(map(str, numbers[:8]))}{' ...' if len(numbers) > 8 else ''}."
+    else:
+        why = f"There is none. The longest silence, {silence_ns / 1e9:.3g} s, ends with frame {after}."
     return Expected(
         len(frames),
-        numbers[:8],
-        f"These are frames {', '.join(map(str, numbers[:8]))}{' ...' if len(numbers) > 8 else ''}."
-        if numbers
-        else "There is none.",
-        "Go through the frames of that end one by one, and ask of each what it is for; labels of the tool may name them"
-        " otherwise.",
+        numbers[:8] or (after,),
+        why,
+        "Go through the frames one by one, and ask of each what it is for; labels of the tool may name them otherwise."
+        " What comes in the silences, and what not?",
         f"tcp.srcport == {port_of(found, told['of'])}" if "of" in told else "tcp",
         mistakes=mistake(
             len(others) if others else None,
@@ -261,3 +276,10 @@ def count(evidence: Evidence, told: Parameters) -> Expected:
             "So many came from the other end. Look at the source of each.",
         ),
     )
+
+
+def _after_longest_silence(found: Analysis) -> tuple[int, int]:
+    """The frame before which nothing was sent for longest, and for how long."""
+    gaps = [(later.time_ns - earlier.time_ns, later.number) for earlier, later in pairwise(found.frames)]
+    silence_ns, number = max(gaps, default=(0, 1))
+    return number, silence_ns

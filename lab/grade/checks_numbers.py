@@ -62,6 +62,8 @@ def _filter_for(found: Analysis, word: str) -> str:
         return "icmpv6.type in {135, 136}"
     if "fin" in word and not word.startswith("data"):
         return "tcp.flags.fin == 1 || tcp.flags.ack == 1 && tcp.len == 0"
+    if word == "slowest-ack":
+        return "tcp.analysis.ack_rtt"
     if word == "rst":
         return "tcp.flags.reset == 1"
     if word in ("zero-window", "window-opened"):
@@ -73,7 +75,9 @@ def _filter_for(found: Analysis, word: str) -> str:
     return "tcp.len > 0"
 
 
-@check("seq-at", "seq", needs="at", mistakes="seq-for-ack off-by-one-syn last-for-next start-for-end", choices=AT)
+@check(
+    "seq-at", "seq", needs="at", mistakes="seq-for-ack off-by-one-syn last-for-next start-for-end misread", choices=AT
+)
 def seq_at(evidence: Evidence, told: Parameters) -> Expected:
     """The sequence number of the frame at a place."""
     found = evidence.part(told.get("part"))
@@ -106,6 +110,15 @@ def seq_at(evidence: Evidence, told: Parameters) -> Expected:
                 if rel == 1
                 else f"That is the last number before frame {number}. A segment is named by the first octet of its"
                 " own.",
+            ),
+            *counted(
+                found,
+                record.sender,
+                rel + 1 if {"keep-alive", "zero-window-probe"} & {*record.roles} else None,
+                "misread",
+                "That would be the next octet's number. But this frame carries nothing new: what must it look like, so"
+                " that"
+                " the other end has to answer?",
             ),
             *counted(
                 found,

@@ -77,6 +77,11 @@ def _stall(fact: str) -> Finder:
     return find
 
 
+def _slowest(found: Analysis) -> int | None:
+    samples = found.server.rtt_samples
+    return max(samples, key=lambda sample: sample.rtt_ns).ack_frame if samples else None
+
+
 def _half_open_data(found: Analysis) -> int | None:
     """The first data of one end after the other's FIN."""
     first = found.teardown.first_closer
@@ -107,9 +112,12 @@ PLACES: Mapping[str, tuple[str, Finder]] = {
     "held-back": ("the segment that Nagle's algorithm held back", _stall("held")),
     "releasing-ack": ("the ACK that let the held segment go", _stall("ack")),
     "waited-for": ("the segment whose ACK was waited for", _stall("waited_for")),
+    "slowest-ack": ("the ACK that ends the server's longest round trip", _slowest),
     "zero-window": ("the first frame that closes a window", _role("zero-window")),
     "window-opened": ("the frame that opens the window again", _role("window-opened")),
     "probe": ("the first probe of the closed window", _role("zero-window-probe")),
+    "keep-alive": ("the first keep-alive", _role("keep-alive")),
+    "keep-alive-answer": ("the answer to the first keep-alive", _role("keep-alive-answer")),
     "first-fin": ("the first FIN", _fin("first-fin")),
     "second-fin": ("the second FIN", _fin("second-fin")),
     "ack-of-first-fin": ("the ACK of the first FIN", _fin("ack-of-first-fin")),

@@ -84,6 +84,10 @@ class Connection:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, int(self.plan["segment_size"]))
         if self.plan.get("nodelay"):
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.plan.get("keepalive_s"):
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, int(self.plan["keepalive_s"]))
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, int(self.plan["keepalive_s"]))
         if self.plan.get("source_port"):
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.bind(("", int(self.plan["source_port"])))

@@ -29,7 +29,7 @@ STEP_WORDS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "reset": (frozenset(), frozenset()),
 }
 _NUMBERS = frozenset({"times", "pad_to", "octets", "bite", "pause_ms", "ms", "lines"})
-_OPTIONS = frozenset({"receive_buffer", "segment_size", "nodelay", "source_port"})
+_OPTIONS = frozenset({"receive_buffer", "segment_size", "nodelay", "source_port", "keepalive_s"})
 CONNECTION_WORDS = frozenset({"name", "to", "port", "count", "verdict", "by_hand", "server", "steps"}) | _OPTIONS
 HOSTS = ("server", "server6")
 VERDICTS = ("complete", "reset", "refused")

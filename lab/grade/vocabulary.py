@@ -8,11 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.grade import checks_closing, checks_data, checks_link, checks_many, checks_numbers, checks_opening
+from lab.grade import (
+    checks_closing,
+    checks_data,
+    checks_link,
+    checks_many,
+    checks_numbers,
+    checks_opening,
+    checks_times,
+)
 from lab.grade.answers import FORMS
 from lab.grade.expected import MISTAKES, WORDS, Check
 
 __all__ = ["FORMS", "MISTAKES", "VOCABULARY"]
 
-MODULES = (checks_opening, checks_numbers, checks_data, checks_closing, checks_many, checks_link)
+MODULES = (
+    checks_opening,
+    checks_numbers,
+    checks_data,
+    checks_times,
+    checks_closing,
+    checks_many,
+    checks_link,
+)
 VOCABULARY: Mapping[str, Check] = WORDS

@@ -57,23 +57,28 @@ class QuickParser(CaptureParser):
         offset, size = 0, len(piece)
         sections, interfaces = self._sections, self.interfaces
         unpack, closing = _quick_structs(sections.order)
+        known, plain = -1, False  # the interface of the frame before, and whether its frames can be taken as they are
         while True:
             if size - offset >= 32:
                 kind, length, number, high, low, captured, length_bytes = unpack(piece, offset)
                 end = offset + length
-                index = sections.first_interface + number
                 if (
                     kind == ENHANCED_PACKET
-                    and captured + 32 <= length <= size - offset
+                    and captured + 32 <= length <= BLOCK_LIMIT_BYTES
+                    and end <= size
                     and not length & 3
-                    and length <= BLOCK_LIMIT_BYTES
-                    and index < len(interfaces)
+                    and (number == known or sections.first_interface + number < len(interfaces))
                     and closing(piece, end - 4)[0] == length
                 ):
-                    described = interfaces[index]
+                    if number != known:
+                        known, described = number, interfaces[sections.first_interface + number]
+                        plain = described.link_type == ETHERNET and described.in_nanoseconds
                     data = piece[offset + 28 : offset + 28 + captured]
                     offset = end
                     self.frames += 1
+                    if plain:
+                        yield high << 32 | low, data, length_bytes
+                        continue
                     raw = (described.time_ns(high << 32 | low), data, length_bytes)
                     yield raw if described.link_type == ETHERNET else self._translated(raw, described.link_type)
                     continue
@@ -81,6 +86,7 @@ class QuickParser(CaptureParser):
             if found is None:
                 break
             offset += found[0]
+            known = -1
             unpack, closing = _quick_structs(sections.order)
             if found[1] is not None:
                 self.frames += 1

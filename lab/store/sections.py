@@ -80,9 +80,14 @@ class Interface:
     statistics: Statistics | None = None
     drops_told: int = 0
 
+    @property
+    def in_nanoseconds(self) -> bool:
+        """Whether its time stamps are nanoseconds since 1970 as they stand."""
+        return self.ticks_per_s == 1_000_000_000 and not self.offset_s
+
     def time_ns(self, ticks: int) -> int:
         """A time stamp of this interface in nanoseconds since 1970."""
-        if self.ticks_per_s == 1_000_000_000 and not self.offset_s:
+        if self.in_nanoseconds:
             return ticks
         return self.offset_s * 1_000_000_000 + ticks * 1_000_000_000 // self.ticks_per_s
 

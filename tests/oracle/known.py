@@ -156,8 +156,8 @@ STOPPED = Difference(
 ANALYSIS_SAYS = Difference(
     "the analysis says why",
     "tshark",
-    "The analysis judges by IP identification and timestamps, tshark by the time alone. Where the two differ, a finding "
-    "of the analysis names the frame and the reason (docs/analysis.md, `wireshark-differs`).",
+    "The analysis judges by IP identification and timestamps, tshark by the time alone. Where the two differ, a "
+    "finding of the analysis names the frame and the reason (docs/analysis.md, `wireshark-differs`).",
 )
 
 EVERY = tuple(value for value in globals().values() if isinstance(value, Difference))

@@ -200,3 +200,48 @@ def test_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixtur
     assert text == script(shell, parser())
     assert all(name in text for name, _ in subcommands(parser()))
     assert "tcsh" in said(capsys, "completion", "tcsh", status=2)
+
+
+@pytest.mark.parametrize("command", [("show",), ("show", "--json"), ("follow",)])
+def test_a_large_file_is_looked_at_a_session_at_a_time(
+    command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = tmp_path / "both.pcapng"
+    both.write_bytes((GOLDEN / "lossy-server.pcapng").read_bytes() + Path(DEMO).read_bytes())
+    small = said(capsys, *command, "--session", "2", str(both))
+    monkeypatch.setattr("lab.cli.large.LARGE_BYTES", 0)
+    large = said(capsys, *command, "--session", "2", str(both))
+    for ordinal in ("0001", "0002"):  # a session's number in its name is that of the frames that were read
+        small, large = small.replace(ordinal, "000N"), large.replace(ordinal, "000N")
+    if "--json" in command:
+        told = [json.loads(text) for text in (small, large)]
+        for one in told:
+            one["ordinal"] = one["summary"]["ordinal"] = 0
+            for frame in one["frames"]:
+                frame["file_number"] = 0
+        assert told[0] == told[1]
+    else:
+        assert small == large
+    assert "has 2 sessions" in said(capsys, *command, str(both), status=2)
+    assert "there is no session 3" in said(capsys, *command, "--session", "3", str(both), status=2)
+
+
+def test_the_ladder_of_one_session_of_several(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = tmp_path / "both.pcapng"
+    both.write_bytes((GOLDEN / "lossy-server.pcapng").read_bytes() + Path(DEMO).read_bytes())
+    assert "66 frames" in said(capsys, "ladder", str(both))
+    for _ in range(2):
+        text = said(capsys, "ladder", "--session", "2", str(both))
+        assert "20 frames" in text
+        assert "66 frames" not in text
+        monkeypatch.setattr("lab.cli.large.LARGE_BYTES", 0)
+
+
+def test_a_session_of_too_many_frames_is_refused_with_a_way_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.cli.large.LARGE_BYTES", 0)
+    monkeypatch.setattr("lab.cli.large.MOST_FRAMES", 10)
+    assert "editcap" in said(capsys, "show", DEMO, status=1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.grade import toml
 from lab.grade.answers import FORMS, UnclearError, Value, read, understand
 from lab.grade.errors import GradeError
 
@@ -114,3 +116,16 @@ def test_a_byte_order_mark_is_no_trouble(tmp_path: Path) -> None:
     path = tmp_path / "answers.toml"
     path.write_bytes(b'\xef\xbb\xbfstudent = "anna"\n')
     assert read(path).student == "anna"
+
+
+def test_a_python_without_a_reader_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toml, "reader", None)
+    path = tmp_path / "answers.toml"
+    path.write_text("")
+    with pytest.raises(GradeError, match="pip install tomli"):
+        read(path)
+
+
+def test_the_reader_is_the_standard_librarys_where_there_is_one() -> None:
+    assert toml.reader.__name__ == ("tomllib" if sys.version_info >= (3, 11) else toml.reader.__name__)
+    assert toml.reader.loads("a = 1") == {"a": 1}
