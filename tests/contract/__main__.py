@@ -1,6 +1,6 @@
 """Write docs/conformance.md: what the conformance kit says of the twelve programs, and of the servers that cheat.
 
-    python3 -m tests.contract [--write docs/conformance.md]
+python3 -m tests.contract [--write docs/conformance.md]
 """
 
 from __future__ import annotations
