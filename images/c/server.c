@@ -42,7 +42,7 @@
 
 static void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+#define fail(status, ...) (log_error(__VA_ARGS__), exit(status))
 
 /* What malloc() and its like have given; the end if it is nothing. */
 static void *given(void *memory)
@@ -145,6 +145,7 @@ static void answer(Connection *, const uint8_t *message, size_t length, const ch
 static void refuse_long_line(Connection *);
 static void send_answers(Connection *);
 static void answer_unfinished(Connection *);
+static void stand_in(List *, Connection *);
 static void expect_more(Connection *);
 static void close_connection(Connection *);
 static void connection_lost(Connection *, int error);
@@ -251,6 +252,10 @@ static void look_for_silence(void)
 {
     Connection *connection;
     while ((connection = TAILQ_FIRST(&server.unfinished)) && connection->since_us + server.flush_us <= now_us()) {
+        if (recv(connection->socket, &(char){0}, 1, MSG_PEEK) >= 0) { /* not silent: we were too busy to look */
+            stand_in(&server.unfinished, connection);
+            continue;
+        }
         answer_unfinished(connection);
         send_answers(connection); /* leaves the list, as no line is unfinished any more */
     }
@@ -408,8 +413,8 @@ static int take_turn(int64_t until_us)
         if (wishes_us[i] && (wait_ms < 0 || left_ms < wait_ms))
             wait_ms = left_ms;
     }
-    struct epoll_event events[1024];
-    int count = epoll_wait(server.epoll, events, 1024, wait_ms);
+    struct epoll_event events[64];
+    int count = epoll_wait(server.epoll, events, 64, wait_ms);
     for (int i = 0; i < count; i++) {
         if (events[i].data.ptr == &server.listener) {
             accept_connections();
@@ -539,27 +544,14 @@ static void log_line(const char *format, ...)
     putchar('\n'); /* also hands the line over: standard output is buffered by lines */
 }
 
-static void print_error(const char *format, va_list values)
-{
-    fputs("echo-server: ", stderr);
-    vfprintf(stderr, format, values);
-    fputc('\n', stderr);
-}
-
 static void log_error(const char *format, ...)
 {
     va_list values;
     va_start(values, format);
-    print_error(format, values);
+    fputs("echo-server: ", stderr);
+    vfprintf(stderr, format, values);
     va_end(values);
-}
-
-static void fail(int status, const char *format, ...)
-{
-    va_list values;
-    va_start(values, format);
-    print_error(format, values);
-    exit(status);
+    fputc('\n', stderr);
 }
 
 /* The value of a variable; what is set but empty counts as not set. */

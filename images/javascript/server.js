@@ -211,8 +211,8 @@ class Server {
       this.listener.removeAllListeners("error");
       this.listener.on("error", logTrouble);
       const { address, port: taken } = this.listener.address();
-      log(`listening on ${nameOf(address, taken)}`);
       for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => this.stop());
+      log(`listening on ${nameOf(address, taken)}`);
     });
   }
 

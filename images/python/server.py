@@ -252,11 +252,14 @@ def log_message(text):
         log(text)
 
 
-def log_trouble(_loop, about):
+def log_trouble(loop, about):
     """What asyncio could not tell a Connection."""
     error = about.get("exception")
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        log_error("no file descriptor is left for one more connection; raise the limit (ulimit -n)")
+        now_s, log_trouble.told_s = loop.time(), getattr(log_trouble, "told_s", -1)
+        if now_s - log_trouble.told_s >= 1:  # asyncio tells it thousands of times a second
+            log_error("no file descriptor is left for one more connection; raise the limit (ulimit -n)")
+            log_trouble.told_s = now_s
     elif not isinstance(error, OSError):  # those end one connection, and connection_lost() says so
         log_error(about["message"])
 

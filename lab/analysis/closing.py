@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.analysis.kinds import finding
-from lab.analysis.model import Finding, FrameRecord, Reset, Role, Teardown
+from lab.analysis.model import Finding, FrameRecord, Reset, Role, Teardown, Value
 from lab.analysis.walk import Walk, peer_of
 from lab.session.session import Session
 
@@ -221,12 +221,18 @@ class Endings:
 
     def _of_reset(self, reset: Reset) -> Finding:
         record = self.walk.records[reset.frame - 1]
-        facts = {
+        expected_rel = self._expected(reset)
+        facts: dict[str, Value] = {
             "because": reset.because,
             "lost_octets": reset.lost_octets,
             "seq_rel": record.seq_rel,
-            "expected_rel": self._expected(reset),
+            "expected_rel": expected_rel,
         }
+        if reset.cause == "not-acceptable":
+            # RFC 9293 §3.10.7.3: before the server's SYN there is no offset to expect; its ACK must fit the SYN.
+            facts["flaw"] = f"with offset {record.seq_rel}, where {expected_rel} was expected,"
+            if record.seq_rel is None:
+                facts["flaw"] = "that does not acknowledge the SYN"
         return finding(_SLUGS[reset.cause], (reset.because, reset.frame), reset.side, facts)
 
     def _expected(self, reset: Reset) -> int:

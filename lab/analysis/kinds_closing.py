@@ -93,9 +93,10 @@ CLOSING = (
     row(
         "reset-not-acceptable",
         "RFC 9293 §3.10.7.4",
-        "A RST of the {side} with offset {seq_rel}, where {expected_rel} was expected, is ignored.",
+        "A RST of the {side} {flaw} is ignored.",
         "client",
         (7,),
+        flaw="with offset 900, where 7 was expected,",
         seq_rel=900,
         expected_rel=7,
     ),

@@ -43,7 +43,7 @@ class Statistics:
         for time_ns, data, length_bytes in frames:
             count += 1
             kind = data[12:24]
-            if kind[:3] == b"\x08\x00\x45" and kind[11] == 6 and not (kind[8] & 0x3F or kind[9]) and len(data) >= 54:
+            if kind[:3] == b"\x08\x00\x45" and len(data) >= 54 and kind[11] == 6 and not (kind[8] & 0x3F or kind[9]):
                 key = data[26:38]
                 seq, ack, offset_flags, window = _TCP(data, 38)
                 length = (kind[4] << 8 | kind[5]) - 20 - (offset_flags >> 10 & 0x3C)

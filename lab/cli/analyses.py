@@ -73,10 +73,10 @@ def certificate_of(path: Path, analysis: Analysis) -> str:
     """In one sentence, whether this capture is complete, and who says so."""
     beside = path.with_suffix(".json")
     try:
-        told = json.loads(beside.read_text(encoding="utf-8")).get("certificate", {})
+        told = json.loads(beside.read_text(encoding="utf-8"))["certificate"]
         who = "Certified by the tap" if told.get("complete") else "Not certified by the tap"
         reasons = [str(reason) for reason in told.get("reasons", [])]
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         summary = analysis.summary.get("certificate", {})
         told = summary if isinstance(summary, dict) else {}
         who = "As far as these frames tell, the capture is complete"

@@ -223,6 +223,7 @@ def test_the_silence_comes_from_the_environment(start: Start) -> None:
         connection.settimeout(0.5)
         with pytest.raises(TimeoutError):
             connection.recv(100)
+        connection.settimeout(10)
         connection.shutdown(socket.SHUT_WR)
         assert read_to_end(connection) == b"NO LINE END"
 

@@ -6,6 +6,7 @@ kernel sends. ``python -m tests.oracle --sessions 1000`` does the same with more
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.golden.canonical import CAPTURES
 from tests.live.conftest import private_folder
 from tests.oracle import known
 from tests.oracle.__main__ import make
@@ -170,3 +172,16 @@ def test_sessions_below_a_folder_are_all_compared(evening: Evening) -> None:
     folder = evening.real[0].path.parent.parent
     assert len(sessions_below(folder)) == len(evening.real)
     assert known.EVERY
+
+
+def test_every_tool_agrees_with_the_json_and_the_analysis_of_every_golden_trace(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = private_folder(tmp_path_factory, "golden")
+    for capture in CAPTURES:
+        shutil.copy(capture, folder)
+        shutil.copy(capture.parent / "facts" / f"{capture.stem}.json", folder)
+    with oracle(folder) as box:
+        opinions = box.ask(folder)
+    assert len(opinions) == len(CAPTURES)
+    assert unexplained([finding for one in opinions for finding in compare(one)]) == []

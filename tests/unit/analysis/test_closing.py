@@ -107,6 +107,17 @@ def test_a_reset_with_a_wrong_number_is_ignored_and_answered_with_a_challenge_ac
     differs = {f.frames: f.facts["wireshark"] for f in analysis.findings_of("wireshark-differs")}
     assert differs == {(9,): "tcp.analysis.duplicate_ack", (10,): "tcp.analysis.retransmission"}
     assert analysis.teardown.way == "open"
+    assert found.sentence == "A RST of the client with offset 900, where 7 was expected, is ignored."
+
+
+def test_a_reset_without_ack_in_answer_to_a_syn_is_ignored_and_no_offset_is_made_up_for_it() -> None:
+    found = only(look("> S 0\n < R 0\n > S 0"), "reset-not-acceptable")
+    assert found.sentence == "A RST of the server that does not acknowledge the SYN is ignored."
+    assert found.facts["seq_rel"] is None
+
+
+def test_a_reset_that_acknowledges_the_syn_refuses_it() -> None:
+    assert "reset-not-acceptable" not in kinds(look("> S 0\n < R. 0 ack 1"))
 
 
 def test_a_syn_inside_the_connection_is_challenged_too() -> None:

@@ -113,3 +113,12 @@ def test_frames_that_are_no_segments_are_counted_apart() -> None:
     statistics.take([(0, b"", 0), (0, bytes(60), 60), *(frame[:3] for frame in frames_of("arp who-has\n" + WHOLE))])
     assert (statistics.frames, statistics.others) == (14, 3)
     assert len(statistics.sessions()) == 1
+
+
+def test_frames_cut_anywhere_in_their_headers_are_counted_and_never_fail() -> None:
+    whole = frames_of(OPEN) + frames_of(OPEN, version=6)
+    cut = [frame._replace(data=frame.data[:size]) for frame in whole for size in range(len(frame.data))]
+    totals = Statistics()
+    totals.take(frame[:3] for frame in cut)
+    assert totals.frames == len(cut)
+    assert totals.others > 200
