@@ -91,10 +91,11 @@ _LOSS = (
     row(
         "retransmission-spurious",
         "RFC 3708 §2",
-        "Frame {copy} was sent for nothing: frame {original} had arrived, {proof}.",
+        "Frame {copy} was sent for nothing: {what} had arrived, {proof}.",
         "client",
         (5, 9, 10),
         original=5,
+        what="frame 5",
         copy=9,
         proof="as the D-SACK of frame 10 shows",
         cause="fast",

@@ -131,7 +131,8 @@ def _spurious(role: Role, again: Again, walk: Walk) -> list[Finding]:
                 " spurious only if an ACK had passed before it",
             )
         )
-    facts = {"original": original, "copy": again.frame, "proof": proof, "cause": again.cause}
+    what = f"frame {original}" if original is not None else "a copy that did not pass this tap"
+    facts = {"original": original, "what": what, "copy": again.frame, "proof": proof, "cause": again.cause}
     return [finding("retransmission-spurious", (original, again.frame, by), role, facts)]
 
 

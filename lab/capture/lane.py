@@ -22,12 +22,17 @@ from lab.session.session import Session
 from lab.session.tracker import Tracker
 from lab.store.blocks import enhanced_packet
 from lab.store.bulk import LARGEST_NUMBER, MOST_SHAPES, NUMBER, Form, Packets, packet_blocks, shapes
-from lab.wire.packet import Endpoint
+from lab.wire.columns import key_of
+from lab.wire.packet import Arp, Endpoint, Fragment, Icmp, Other, Packet, Segment
+from lab.wire.parse import parse
 
 Ints = npt.NDArray[np.int64]
+UInts = npt.NDArray[np.uint64]
 
 MOST_ROUNDS = 6
 """How often a session may fall out of a run and into another within one pile; what is left then goes frame by frame."""
+SHORT_STRETCH = 64
+"""Fewer frames than this between two that part a pile go one by one: sorting them would cost more than it saves."""
 CHUNK_ROWS = 4096
 """Blocks built at once: their octets should stay in the processor's cache."""
 
@@ -76,28 +81,53 @@ class FastLane:
         self._bulk = bulk
 
     def take(self, pile: Pile) -> None:
-        """Take a pile into account, all of it."""
+        """Take a pile into account, all of it.
+
+        A frame whose ends the columns don't know (a segment behind IP options or extension headers, a cut one, an ICMP
+        error) is looked at on its own and takes its place among the rows of its session. Which session a fragment or
+        an ARP or NDP frame belongs to, only the tracker knows: such a frame parts the pile, and what came before it is
+        taken before it.
+        """
         found = pile.headers
         flip = found.source > found.destination
         low = np.where(flip, found.destination, found.source)
         high = np.where(flip, found.source, found.destination)
-        keyed = np.flatnonzero(found.keyed)
+        known, parting = found.keyed.copy(), []
+        for row in np.flatnonzero(~found.keyed).tolist():
+            packet = parse(pile.frame(row))
+            ends = _ends(packet)
+            if ends is not None:
+                low[row], high[row] = sorted(key_of(end.address, end.port) for end in ends)
+                known[row] = True
+            elif isinstance(packet, (Arp, Fragment)) or (isinstance(packet, Icmp) and packet.neighbour is not None):
+                parting.append(row)
+            # What is left (a ping, another protocol) belongs to no session.
+        rows = np.flatnonzero(known)
+        done = 0
+        for row in parting:
+            here = int(np.searchsorted(rows, row))
+            self._stretch(pile, low, high, rows[done:here])
+            self._slow(pile, row)
+            done = here
+        self._stretch(pile, low, high, rows[done:])
+
+    def _stretch(self, pile: Pile, low: UInts, high: UInts, keyed: Ints) -> None:
+        """Take these rows, whose ends are known. low, high: the smaller and the larger end of each row of the pile."""
+        if len(keyed) < SHORT_STRETCH:
+            for row in keyed.tolist():
+                self._slow(pile, row)
+            return
         order = keyed[np.argsort((low * _MIX ^ high)[keyed], kind="stable")]
         change = np.ones(len(order), np.bool_)
         change[1:] = (low[order][1:] != low[order][:-1]) | (high[order][1:] != high[order][:-1])
         begin = np.flatnonzero(change)
         end = np.append(begin[1:], len(order))
-        others = np.flatnonzero(~found.keyed)
-        units = np.argsort(np.concatenate((order[begin], others)), kind="stable")
-        begins, ends, rows = begin.tolist(), end.tolist(), others.tolist()
+        begins, ends = begin.tolist(), end.tolist()
         parts: list[_Part] = []
-        for unit in units.tolist():
-            if unit >= len(begins):
-                self._slow(pile, rows[unit - len(begins)])
-            else:
-                part = _Part(begins[unit], ends[unit])
-                if self._step(pile, order, part):
-                    parts.append(part)
+        for unit in np.argsort(order[begin], kind="stable").tolist():  # by the first row of each
+            part = _Part(begins[unit], ends[unit])
+            if self._step(pile, order, part):
+                parts.append(part)
         for _ in range(MOST_ROUNDS):
             if not parts:
                 return
@@ -116,7 +146,8 @@ class FastLane:
         while part.at < part.end:
             session = part.session
             if session is None or session.closed_because:
-                session = part.session = self._session(pile, int(order[part.at]), part)
+                row = int(order[part.at])
+                session = part.session = self._session(pile, row, part) if pile.headers.keyed[row] else None
             if fed >= at_least and session is not None and ready(session):
                 return True
             self._slow(pile, int(order[part.at]))
@@ -208,6 +239,17 @@ class FastLane:
             counts = np.diff(edges).tolist()
             for i, who in enumerate(owner[change].tolist()):
                 self._bulk(sessions[who], octets[marks[i] : marks[i + 1]].tobytes(), counts[i], last_ns[i])
+
+
+def _ends(packet: Packet) -> tuple[Endpoint, Endpoint] | None:
+    """Between which two ends the session is that a packet belongs to, if the packet itself says so."""
+    if isinstance(packet, Segment):
+        return packet.source, packet.destination
+    if isinstance(packet, Icmp) and packet.quoted is not None:
+        return packet.quoted.source, packet.quoted.destination
+    if isinstance(packet, Other) and packet.source is not None and packet.destination is not None:
+        return packet.source, packet.destination
+    return None
 
 
 def _packets(pile: Pile, rows: Ints, columns: Rows, runs: Runs, part: Ints) -> Packets:

@@ -30,6 +30,7 @@ _TIMESTAMP_OPTION = (0x0101, 0x080A)
 _TAIL = 2 * _HALVES + 8
 """Octets that must follow the start of the last frame, for the look at its header not to leave the memory."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio: spreads sums over all bits
+_SIXTY_FOUR_BITS = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,18 @@ def _mixed(word: Callable[[int], Ints], first: int) -> Ints:
     total *= _MIX
     mixed: Ints = (total >> np.uint64(17)).astype(np.int64)
     return mixed
+
+
+def key_of(address: bytes, port: int) -> int:
+    """The number by which the columns know this end: as in ``Columns.source`` and ``Columns.destination``."""
+    number = int.from_bytes(address, "big")
+    if len(address) == 16:
+        words = [int.from_bytes(address[at : at + 2], "big") for at in range(0, 16, 2)]
+        number = words[0]
+        for word in words[1:]:
+            number = (number * int(_MIX) & _SIXTY_FOUR_BITS) ^ word
+        number = (number * int(_MIX) & _SIXTY_FOUR_BITS) >> 17
+    return number << 16 | port
 
 
 def _checksums_good(

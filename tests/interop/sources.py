@@ -41,7 +41,7 @@ PLACES: Mapping[tuple[str, str], Patterns] = {
         "python": (r"TCP_NODELAY", r"socket\.create_server\("),
     },
     ("server", "receive"): {
-        "c": r"recv\(connection->socket",
+        "c": r"recv\(connection->socket, octets",
         "cpp": r"recv\(socket_",
         "csharp": r"socket\.Receive\(octets",
         "java": r"input\.read\(octets\)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.analysis.scenes import OPEN, doubled, frames_of, kinds, look, only, swapped
+from tests.unit.analysis.scenes import OPEN, doubled, frames_of, kinds, look, only, swapped, without
 
 BURST = (
     OPEN
@@ -100,6 +100,14 @@ def test_a_d_sack_proves_a_retransmission_spurious() -> None:
     assert only(analysis, "d-sack").facts["copy"] == 13
     assert analysis.frame(14).d_sack
     assert not look(LOSS + again + "+0.5 < . 1 ack 5001").findings_of("retransmission-spurious")
+
+
+def test_a_spurious_retransmission_whose_original_passed_no_tap_is_told_without_its_number() -> None:
+    again = "+0.1 > . 1001 ack 1 x1000\n"
+    frames = without(frames_of(LOSS + again + "+0.5 < . 1 ack 5001 <sack 2001-3001>"), 5)
+    found = only(look(frames), "retransmission-spurious")
+    assert (found.frames, found.facts["original"]) == ((12, 13), None)
+    assert found.sentence.startswith("Frame 12 was sent for nothing: a copy that did not pass this tap had arrived")
 
 
 def test_what_was_acknowledged_before_is_sent_for_nothing() -> None:

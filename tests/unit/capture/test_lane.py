@@ -13,8 +13,11 @@ from lab.session.session import Session
 from lab.session.tracker import Tracker
 from lab.store.blocks import FileHeader, InterfaceFacts, SectionFacts, enhanced_packet
 from lab.store.reader import parse_capture
+from lab.wire.columns import key_of
 from lab.wire.frame import Frame
-from tests.unit.capture.traffic import START_NS, Talk, mixed, pile_of
+from lab.wire.packet import Segment
+from lab.wire.parse import parse
+from tests.unit.capture.traffic import START_NS, Talk, checksum, mixed, pile_of
 
 
 def header_octets() -> bytes:
@@ -131,3 +134,73 @@ def test_frames_that_are_no_tcp_pass_through_the_lane_to_the_tracker() -> None:
     frames += [Frame(t, octets, len(octets), 0, d) for t, octets, d in talk.play(5, "fin")]
     record = by_lane(frames, 9)
     assert record.sessions[record.order[0]].summary()["frames"] == len(frames)
+
+
+def with_ip_options(frame: Frame) -> Frame:
+    """The same segment behind an IPv4 header with four octets of options (RFC 791 §3.1: no operation)."""
+    data = bytearray(frame.data)
+    data[34:34] = b"\x01" * 4
+    data[14] = 0x46
+    data[16:18] = (len(data) - 14).to_bytes(2, "big")
+    data[24:26] = b"\0\0"
+    data[24:26] = checksum(bytes(data[14:38])).to_bytes(2, "big")
+    return frame._replace(data=bytes(data), length_bytes=len(data))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_segments_behind_ip_options_keep_their_place_among_the_plain_ones_of_their_session(seed: int) -> None:
+    chance = random.Random(seed)
+    frames = mixed(seed, 12, 0.02)
+    four = [frame.data[12:14] == b"\x08\x00" and chance.random() < 0.02 for frame in frames]
+    frames = [with_ip_options(frame) if spoil else frame for frame, spoil in zip(frames, four, strict=True)]
+    slow, fast = by_tracker(frames), by_lane(frames, seed)
+    assert sum(four) > 5
+    assert fast.booked > 50
+    assert fast.order == slow.order
+    assert fast.summaries() == slow.summaries()
+
+
+def test_the_number_of_an_end_is_that_of_the_columns() -> None:
+    frames = mixed(2, 12, 0.0)
+    headers = pile_of(frames).headers
+    versions = set()
+    for row, frame in enumerate(frames):
+        packet = parse(frame)
+        assert isinstance(packet, Segment)
+        assert key_of(packet.source.address, packet.source.port) == headers.source[row]
+        assert key_of(packet.destination.address, packet.destination.port) == headers.destination[row]
+        assert headers.source[row] != headers.destination[row]
+        versions.add(len(packet.source.address))
+    assert versions == {4, 16}
+
+
+def test_a_router_s_error_keeps_its_place_in_the_session_that_it_quotes() -> None:
+    talk = Talk(random.Random(3), 40000)
+    frames = [Frame(t, octets, len(octets), 0, d) for t, octets, d in talk.play(200, "open")]
+    quoted = frames[100].data[14:62]
+    icmp = b"\x03\x01\0\0\0\0\0\0" + quoted
+    icmp = icmp[:2] + checksum(icmp).to_bytes(2, "big") + icmp[4:]
+    header = b"\x45\0" + (20 + len(icmp)).to_bytes(2, "big") + b"\0\x07\x40\0\x40\x01\0\0\xc0\0\x02\x01" + quoted[12:16]
+    header = header[:10] + checksum(header).to_bytes(2, "big") + header[12:]
+    data = frames[100].data[6:12] + frames[100].data[:6] + b"\x08\0" + header + icmp
+    frames.insert(150, Frame(frames[150].time_ns, data, len(data)))
+    slow, fast = by_tracker(frames), by_lane(frames, 4)
+    [summary] = fast.summaries().values()
+    assert summary == next(iter(slow.summaries().values()))
+    assert "icmp" in str(summary["findings"])
+    assert "151" in str(summary["findings"])
+    assert fast.booked > 100
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_arp_in_the_middle_of_a_pile_goes_to_the_session_that_it_lets_begin(seed: int) -> None:
+    arp = b"\xff" * 6 + b"\x02\0\0\0\0\x0a\x08\x06" + b"\0\x01\x08\0\x06\x04\0\x01"
+    arp += b"\x02\0\0\0\0\x0a" + bytes([192, 0, 2, 10]) + b"\0" * 6 + bytes([192, 0, 2, 20])
+    talk = Talk(random.Random(seed), 40000)
+    frames = [Frame(t, octets, len(octets), 0, d) for t, octets, d in talk.play(200, "fin")]
+    frames.insert(
+        1, Frame(frames[0].time_ns + 5, arp, len(arp))
+    )  # the server asks for the client, then answers the SYN
+    slow, fast = by_tracker(frames), by_lane(frames, seed)
+    assert fast.blocks[fast.order[0]][:300] == slow.blocks[slow.order[0]][:300]
+    assert fast.summaries() == slow.summaries()
