@@ -12,12 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.router import control, logbook
+from lab.router import control, library, logbook
 from lab.router.errors import ScriptError, WireError
 from lab.router.grammar import GRAMMAR, read
+from lab.router.library import text_of
 from lab.router.script import EMPTY
-
-SCENARIOS = Path(__file__).parent / "scenarios"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -45,8 +44,7 @@ def _run(asked: argparse.Namespace) -> int:
             print(f"{name}: {len(script.rules)} rules")
         return 0
     if asked.command == "scenarios":
-        for path in sorted(SCENARIOS.glob("*.wire")):
-            print(f"{path.stem:<24} {headline(path.read_text(encoding='utf-8'))}")
+        print("\n".join(library.listed()))
         return 0
     if asked.command == "grammar":
         print(GRAMMAR, end="")
@@ -57,6 +55,7 @@ def _run(asked: argparse.Namespace) -> int:
         return 0
     if asked.command == "load":
         text, name = text_of(asked.script)
+        name = asked.name or name
         read(text, name)
         print(told(control.ask(folder, {"do": "load", "text": text, "name": name})))
         return 0
@@ -66,24 +65,6 @@ def _run(asked: argparse.Namespace) -> int:
     answer = control.ask(folder, request)
     print(json.dumps(answer) if getattr(asked, "json", False) else told(answer))
     return 0
-
-
-def text_of(name: str) -> tuple[str, str]:
-    """A script's text and name: ``-`` is standard input, then a file, then a ready scenario. Raises WireError."""
-    if name == "-":
-        return sys.stdin.read(), "standard input"
-    for path in (Path(name), SCENARIOS / f"{name}.wire"):
-        if path.is_file():
-            try:
-                return path.read_text(encoding="utf-8"), path.stem
-            except (OSError, UnicodeDecodeError) as error:
-                raise WireError(f"{path} cannot be read as text ({error}): name a script") from error
-    raise WireError(f"there is no script {name!r}: name a file, - for standard input, or one that 'scenarios' lists")
-
-
-def headline(text: str) -> str:
-    """What a scenario shows: its first comment."""
-    return next((line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("#")), "")
 
 
 def told(answer: control.Answer) -> str:
@@ -106,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--script", help="a script to begin with")
     load = commands.add_parser("load", help="from now on, act out this script")
     load.add_argument("script", help="a ready scenario, a file, or - for standard input")
+    load.add_argument("--name", help="what 'show' and the log call it (default: the scenario's or file's name)")
     show = commands.add_parser("show", help="which script is in force, and how many frames have passed")
     show.add_argument("--json", action="store_true", help="for a program")
     clear = commands.add_parser("clear", help="no script: forward and do nothing else")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.router.__main__ import SCENARIOS, headline
 from lab.router.errors import Fault, ScriptError
 from lab.router.grammar import GRAMMAR, MOST_OCTETS, read
+from lab.router.library import SCENARIOS, headline
 from lab.router.script import (
     ALL,
     END,
