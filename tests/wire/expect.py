@@ -7,11 +7,13 @@
     may = []                          and these may; anything else is unintended
     ms = {"client data 5" = [0, 150]} milliseconds from a segment's first transmission to each next one, in turn
     [tshark]                          what ``tshark -2`` marks, by segment and mark: client, server (taps), may
+    [log]                             how often the wire's log has an event
     [nstat.client] [nstat.server]     how far the kernels' counters went: 1, "1+", "0-2"; those not named stood still
 
-Optional: scenario (if the file's name is not the script's), port (7), only (an IP version), lab (settings it needs),
-remembers (the hosts learn something about the path: their routes are set anew), whole (a play that is not over at once:
-seconds of patience). Tables ``v4`` and ``v6`` replace what differs. A name may hold ``*``.
+Optional: rtt_ms = {"client data 1" = [20, 60]} (from a segment to its ACK at the sender's tap), flight = {client = 2048}
+(octets on the way at once), flood (how many forged SYNs), verdict = {client = "reset"} (complete, if nothing is said),
+way_ms (how long the way is, each direction); scenario (if the file's name is not the script's), port (7), only (an IP version), lab (settings it needs),
+remembers (the hosts learn something about the path: their routes are set anew), patience_s (how long the client waits). Tables ``v4`` and ``v6`` replace what differs. A name may hold ``*``.
 """
 
 from __future__ import annotations
@@ -130,6 +132,11 @@ class Expectation:
     only: int | None = None
     lab: Mapping[str, str] = field(default_factory=dict)
     remembers: bool = False
+    log: Mapping[str, int | str] = field(default_factory=dict)
+    rtt_ms: Mapping[str, list[float]] = field(default_factory=dict)
+    flight: Mapping[str, int] = field(default_factory=dict)
+    verdict: Mapping[str, str] = field(default_factory=dict)
+    flood: int = 0
     patience_s: float = 20.0
     way_ms: float = 10.0
 

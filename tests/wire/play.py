@@ -22,14 +22,14 @@ SETTLED_S = 6.0
 
 @dataclass
 class Play:
-    """What came of one play. paths: the capture at either tap. complaints: empty if all is as intended."""
+    """What came of one play. paths: the captures at either tap (several where the tap cuts). complaints: empty if all is as intended."""
 
     expected: Expectation
     version: int
     stand: str
     outcome: str = ""
     port: int = 0
-    paths: dict[str, Path] = field(default_factory=dict)
+    paths: dict[str, list[Path]] = field(default_factory=dict)
     story: Story | None = None
     log: list[dict[str, Any]] = field(default_factory=list)
     moved: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -80,34 +80,65 @@ def _hold(stand: Stand, one: Play) -> None:
         patience_s=expected.patience_s,
     )
     one.outcome, one.port = told["outcome"], told["port"]
-    if expected.outcome != "no connection":
-        stand.quiet()
+    stand.quiet()
     after = stand.counters()
     one.moved = {side: {name: after[side][name] - before[side][name] for name in WATCHED} for side in SIDES}
 
 
 def _settle(stand: Stand, one: Play) -> None:
     """Wait until captures and log agree; keep the last state if they never do."""
+    begun_ns = 0
+    pattern = f"*-client*-{one.port}-server*.pcapng"
 
     def agree() -> bool:
-        for side in SIDES:
-            path = stand.capture(side, one.port)
-            if path is None and one.expected.outcome != "no connection":
-                return False
-            if path is not None:
-                one.paths[side] = path
+        nonlocal begun_ns
         one.log = stand.log()
-        frames = {side: frames_of(one.paths[side]) if side in one.paths else [] for side in SIDES}
+        begun_ns = one.log[0]["time_ns"]
+        one.paths = {side: stand.captures_of(side, pattern, begun_ns) for side in SIDES}
+        frames = {side: [one for path in one.paths[side] for one in frames_of(path)] for side in SIDES}
         one.story = Story(frames["client"], frames["server"], {s: stand.address(s, one.version) for s in SIDES})
-        return not disagreements(one, stand.wire_mac)
+        one.verdicts = {side: ", ".join(map(verdict, one.paths[side])) for side in SIDES}
+        over = all(one.verdicts[side] == one.expected.verdict.get(side, "complete") for side in SIDES)
+        return over and not pending(one.log) and not disagreements(one, stand.wire_mac)
 
     try:
         until(agree, "captures and log that agree", SETTLED_S)
     except StandError:
-        one.complaints += disagreements(one, stand.wire_mac)[:6] or ["a tap has no capture of the session"]
-    for side, path in one.paths.items():
-        one.verdicts[side] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["verdict"]
+        one.complaints += [*disagreements(one, stand.wire_mac)[:6], *pending(one.log)]
+    if one.expected.flood:
+        one.complaints += _flood(stand, one, begun_ns)
     one.late_ms = lateness_ms(one.log, one.expected.way_ms)
+
+
+def verdict(path: Path) -> str:
+    """What the tap says of a capture by now."""
+    return str(json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["verdict"])
+
+
+def pending(log: list[dict[str, Any]]) -> list[str]:
+    """Frames that are still in the wire: they have come, no rule took them away, and they have not left."""
+    away = {"drop", "blackhole", "no room: lost"}
+    left = {line["frame"] for line in log if line["event"] in ("out", "queue-full", "too-big")}
+    came = [line["frame"] for line in log if line["event"] == "in" and not away & set(line.get("did", ()))]
+    return [f"frame {frame} has come and not left" for frame in came if frame not in left]
+
+
+def _flood(stand: Stand, one: Play, begun_ns: int) -> list[str]:
+    """Whether every forged SYN of a flood is in the log and at the server's tap, where each is a session of its own."""
+    wanted = one.expected.flood
+    told = {identity_of(line) for line in one.log if line.get("forged") == "flood" and line["event"] == "out"}
+    found: set[Identity] = set()
+
+    def seen() -> bool:
+        for path in stand.captures_of("server", f"*-server*-{one.expected.port}.pcapng", begun_ns):
+            found.update(frame.identity for frame in frames_of(path)[:9] if frame.identity in told)
+        return len(found) == wanted
+
+    try:
+        until(seen, "the flood at the server's tap", SETTLED_S)
+    except StandError as error:
+        return [f"{error}: {len(told)} in the log, {len(found)} at the tap, {wanted} intended"]
+    return [] if len(told) == wanted else [f"{len(told)} SYNs of a flood in the log, not {wanted}"]
 
 
 def identity_of(line: dict[str, Any]) -> Identity:
@@ -175,6 +206,13 @@ def judged(one: Play) -> list[str]:
         for name, count in one.moved.get(side, {}).items():
             if not within(count, wanted.get(name, 0)):
                 found.append(f"nstat: {side} {name} went up by {count}, not {wanted.get(name, 0)}")
+    for name, wanted in expected.log.items():
+        count = sum(1 for line in one.log if line["event"] == name)
+        if not within(count, wanted):
+            found.append(f"log: {name} {count} times, not {wanted}")
+    for side, tap in one.verdicts.items():
+        if tap != expected.verdict.get(side, "complete"):
+            found.append(f"the {side}'s tap says {tap}, not {expected.verdict.get(side, 'complete')}")
     if one.story is not None:
         found += _timed(one, one.story)
     return found
@@ -189,4 +227,11 @@ def _timed(one: Play, story: Story) -> list[str]:
         pairs = list(zip(bounds[::2], bounds[1::2], strict=True))
         if len(after) != len(pairs) or not all(low <= ms <= high for ms, (low, high) in zip(after, pairs, strict=False)):
             found.append(f"time: {name} was sent again after {[round(ms) for ms in after]} ms, not {pairs}")
+    for name, (low, high) in one.expected.rtt_ms.items():
+        took_ms = story.round_trip_ms(name)
+        if took_ms is None or not low <= took_ms <= high:
+            found.append(f"time: {name} was acknowledged after {took_ms} ms, not {low} to {high}")
+    for side, most in one.expected.flight.items():
+        if story.most_in_flight(side) > most:
+            found.append(f"{story.most_in_flight(side)} octets of the {side} were in flight, more than {most}")
     return found

@@ -130,7 +130,7 @@ def whole(frames: Iterable[Seen]) -> list[Seen]:
             found.append(frame)
         elif frame.kind == "tcp":
             one = dissect(frame.number, frame.time_ns, frame.data)
-            one.sound = True
+            one.sound = True  # its checksum is about the whole
             first[frame.source, frame.ip_id] = one
             found.append(one)
         elif frame.kind == "fragment" and (frame.source, frame.ip_id) in first:
@@ -159,7 +159,6 @@ class Story:
     def __init__(self, client: list[Seen], server: list[Seen], ends: dict[str, str]) -> None:
         self.frames = {"client": client, "server": server}
         self.ends = ends
-        self._by_address = {address: side for side, address in ends.items()}
         self.near: dict[str, list[Seen]] = {}
         self.far: dict[str, list[Seen]] = {}
         for side, other in (SIDES, SIDES[::-1]):
@@ -223,6 +222,30 @@ class Story:
         for at in lost:
             found[f"{near[at].name} lost"] += 1
         self._tell(found)
+
+    def round_trip_ms(self, name: str) -> float | None:
+        """From a segment's first transmission to the first segment that acknowledges all of it, at the sender's tap."""
+        side, other = SIDES if name.startswith("client") else SIDES[::-1]
+        sent = next((one for one in self.near[side] if one.name == name), None)
+        if sent is None:
+            return None
+        end = sent.seq + len(sent.payload) + bool(sent.flags & (SYN | FIN))
+        for one in self.far[other]:
+            if one.time_ns > sent.time_ns and one.flags & ACK and (one.ack - end) & 0xFFFFFFFF < 1 << 31:
+                return round((one.time_ns - sent.time_ns) / 1e6, 1)
+        return None
+
+    def most_in_flight(self, side: str) -> int:
+        """The most octets that a side had sent and not seen acknowledged, at its own tap."""
+        acked, most = 0, 0
+        other = "server" if side == "client" else "client"
+        for one in sorted([*self.near[side], *self.far[other]], key=lambda one: one.time_ns):
+            if one.source == self.ends[side]:
+                if acked:
+                    most = max(most, (one.seq + len(one.payload) - acked) & 0xFFFFFFFF)
+            elif one.flags & ACK:
+                acked = one.ack
+        return most
 
     def _ahead(self, side: str, forged: Seen) -> str:
         """How far a forged segment is from the number that its receiver expects: by its latest ACK before."""

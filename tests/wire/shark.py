@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.oracle import tshark
 from tests.wire.expect import against
 from tests.wire.play import Play
-from tests.wire.seen import SIDES
+from tests.wire.seen import SIDES, Seen
 
 IMAGE = "echolab/oracle"
 MOST_IN_A_CALL = 100
@@ -40,18 +40,19 @@ class Shark:
     def judge(self, plays: Sequence[Play]) -> None:
         """Ask tshark about these plays: their ``marks``, and complaints where those are not as intended."""
         for side in SIDES:
-            for group in groups([one for one in plays if side in one.paths], side):
-                names = [str(one.paths[side].relative_to(self._folder)) for one in group]
+            for group in groups([one for one in plays if one.paths.get(side) and one.story is not None]):
+                names = [str(path.relative_to(self._folder)) for one in group for path in one.paths[side]]
                 self.run("mergecap", "-a", "-I", "none", "-w", "/tmp/merged.pcapng", *names)
                 rows = tshark.parse(self.run(*tshark.arguments("/tmp/merged.pcapng")).splitlines())
-                for one, own in zip(group, rows, strict=True):
-                    one.marks[side] = marks(one, side, own)
+                files = iter(rows)
+                for one in group:
+                    one.marks[side] = marks(one, side, [row for _ in one.paths[side] for row in next(files)])
         for one in plays:
             one.complaints += complaints(one)
 
 
-def groups(plays: Sequence[Play], side: str) -> Iterator[list[Play]]:
-    """Plays in groups in which no two have the same ends at this tap."""
+def groups(plays: Sequence[Play]) -> Iterator[list[Play]]:
+    """Plays in groups in which no two have the same ends."""
     left = list(plays)
     while left:
         group: list[Play] = []
@@ -71,11 +72,11 @@ def groups(plays: Sequence[Play], side: str) -> Iterator[list[Play]]:
 def marks(one: Play, side: str, rows: list[tshark.Row]) -> Counter[str]:
     """tshark's marks of one capture by segment: ``client data 5: fast_retransmission``."""
     assert one.story is not None
-    names = {frame.number: frame.name for frame in _segments(one, side)}
+    names = {id(frame): frame.name for frame in _segments(one, side)}
     found: Counter[str] = Counter()
-    for row in rows:
+    for row, frame in zip(rows, one.story.frames[side], strict=True):
         if row.is_tcp:
-            name = names.get(row.number, "?")
+            name = names.get(id(frame), "?")
             for mark in sorted(row.marks):
                 found[f"{name}: {mark}"] += 1
             if row.bad_checksum:
@@ -85,11 +86,11 @@ def marks(one: Play, side: str, rows: list[tshark.Row]) -> Counter[str]:
     return found
 
 
-def _segments(one: Play, side: str) -> Iterator[tuple]:  # type: ignore[type-arg]
+def _segments(one: Play, side: str) -> list[Seen]:
+    """Every segment at a tap, named."""
     assert one.story is not None
     other = "server" if side == "client" else "client"
-    yield from one.story.near[side]  # type: ignore[misc]
-    yield from one.story.far[other]  # type: ignore[misc]
+    return [*one.story.near[side], *one.story.far[other]]
 
 
 def complaints(one: Play) -> list[str]:

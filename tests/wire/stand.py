@@ -21,6 +21,9 @@ from tests.wire import agent
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTS = ("client", "server")
+SHORT = """services: {server-host: {sysctls: {net.ipv4.tcp_synack_retries: "1"}}}"""
+"""So that half-open sessions that a flood leaves behind are gone after three seconds, not after a minute."""
+
 SERVICES = ("server", "quirks", "gate", "client-tap", "server-tap", "wire", "client-steer", "server-steer")
 T = TypeVar("T")
 
@@ -40,6 +43,15 @@ def until(condition: Callable[[], T], what: str, deadline_s: float = 20.0, every
         if time.monotonic() > end:
             raise StandError(f"waited {deadline_s:.0f} s in vain for {what}; the last answer was {value!r}")
         pause.wait(every_s)
+
+
+def started_ns(path: Path) -> int:
+    """When a capture's first frame came, by its JSON; 0 while that is not written."""
+    try:
+        facts: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return 0
+    return int(facts["file"].get("first_frame_ns") or 0)
 
 
 class Agent:
@@ -85,7 +97,7 @@ class Stand:
     """
 
     def __init__(
-        self, project: str, number: int, captures: Path, files: Sequence[str] = (), **settings: str
+        self, project: str, number: int, captures: Path, files: Sequence[str] = (SHORT,), **settings: str
     ) -> None:
         self.project = project
         self.captures = captures
@@ -202,7 +214,6 @@ class Stand:
 
         return until(found, f"the folder of the {side}'s tap")
 
-    def capture(self, side: str, port: int) -> Path | None:
-        """The newest capture of a session from this client's port at a tap; None if there is none yet."""
-        found = sorted(self.run_of(side).glob(f"*-client*-{port}-server*.pcapng"))
-        return found[-1] if found else None
+    def captures_of(self, side: str, pattern: str, since_ns: int) -> list[Path]:
+        """The captures of a tap whose names fit, begun since then, in order."""
+        return [path for path in sorted(self.run_of(side).glob(pattern)) if started_ns(path) >= since_ns]
