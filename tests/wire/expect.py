@@ -7,11 +7,11 @@
     may = []                          and these may; anything else is unintended
     ms = {"client data 5" = [0, 150]} milliseconds from a segment's first transmission to each next one, in turn
     [tshark]                          what ``tshark -2`` marks, by segment and mark: client, server (taps), may
-    [log]                             how often the wire's log has an event
+    [log]                             how often the wire's log has an event, or something forged
     [nstat.client] [nstat.server]     how far the kernels' counters went: 1, "1+", "0-2"; those not named stood still
 
 Optional: rtt_ms = {"client data 1" = [20, 60]} (from a segment to its ACK at the sender's tap), flight = {client = 2048}
-(octets on the way at once), flood (how many forged SYNs), verdict = {client = "reset"} (complete, if nothing is said),
+(octets on the way at once), flood (how many forged SYNs), largest (octets of payload), verdict = {client = "reset"} (complete, if nothing is said),
 way_ms (how long the way is, each direction); scenario (if the file's name is not the script's), port (7), only (an IP version), lab (settings it needs),
 remembers (the hosts learn something about the path: their routes are set anew), patience_s (how long the client waits). Tables ``v4`` and ``v6`` replace what differs. A name may hold ``*``.
 """
@@ -137,6 +137,7 @@ class Expectation:
     flight: Mapping[str, int] = field(default_factory=dict)
     verdict: Mapping[str, str] = field(default_factory=dict)
     flood: int = 0
+    largest: int | None = None
     patience_s: float = 20.0
     way_ms: float = 10.0
 

@@ -207,7 +207,7 @@ def judged(one: Play) -> list[str]:
             if not within(count, wanted.get(name, 0)):
                 found.append(f"nstat: {side} {name} went up by {count}, not {wanted.get(name, 0)}")
     for name, wanted in expected.log.items():
-        count = sum(1 for line in one.log if line["event"] == name)
+        count = sum(1 for line in one.log if name in (line["event"], line.get("forged")))
         if not within(count, wanted):
             found.append(f"log: {name} {count} times, not {wanted}")
     for side, tap in one.verdicts.items():
@@ -231,6 +231,10 @@ def _timed(one: Play, story: Story) -> list[str]:
         took_ms = story.round_trip_ms(name)
         if took_ms is None or not low <= took_ms <= high:
             found.append(f"time: {name} was acknowledged after {took_ms} ms, not {low} to {high}")
+    if one.expected.largest is not None:
+        largest = max(len(frame.payload) for frames in story.near.values() for frame in frames)
+        if largest > one.expected.largest:
+            found.append(f"a segment has {largest} octets, more than {one.expected.largest}")
     for side, most in one.expected.flight.items():
         if story.most_in_flight(side) > most:
             found.append(f"{story.most_in_flight(side)} octets of the {side} were in flight, more than {most}")
