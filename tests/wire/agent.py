@@ -7,6 +7,7 @@ it tells the wire's log, and loads scripts.
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import struct
@@ -21,7 +22,7 @@ QUIET_STATES = ("06", "0A")  # TIME_WAIT and LISTEN
 
 
 def counters(_asked: Told) -> Told:
-    """All SNMP counters of this network namespace: ``TcpRetransSegs``, ``TcpExtTCPLossProbes``, ``Icmp6InPktTooBigs``."""
+    """All SNMP counters of this network namespace: ``TcpRetransSegs``, ``TcpExtTCPLossProbes``, ``Icmp6InErrors``."""
     found: Told = {}
     for name in ("snmp", "netstat"):
         lines = Path("/proc/net", name).read_text().splitlines()
@@ -77,8 +78,9 @@ def converse(asked: Told) -> Told:
         if asked["end"] == "quit":
             while more := talk.recv(65536):
                 got += more
-    except socket.timeout:
-        outcome = "no answer" if outcome or got or connected(talk) else "no connection"
+    except TimeoutError as error:  # the kernel's, or settimeout()'s
+        ours = "no answer" if outcome or got or connected(talk) else "no connection"
+        outcome = "timed out" if error.errno == errno.ETIMEDOUT else ours
     except ConnectionRefusedError:
         outcome = "refused"
     except ConnectionResetError:

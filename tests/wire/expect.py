@@ -8,12 +8,18 @@
     ms = {"client data 5" = [0, 150]} milliseconds from a segment's first transmission to each next one, in turn
     [tshark]                          what ``tshark -2`` marks, by segment and mark: client, server (taps), may
     [log]                             how often the wire's log has an event, or something forged
-    [nstat.client] [nstat.server]     how far the kernels' counters went: 1, "1+", "0-2"; those not named stood still
+    [nstat] client = {}, server = {}  how far the kernels' counters went: 1, "1+", "0-2"; those not named stood still
 
-Optional: rtt_ms = {"client data 1" = [20, 60]} (from a segment to its ACK at the sender's tap), flight = {client = 2048}
-(octets on the way at once), flood (how many forged SYNs), largest (octets of payload), verdict = {client = "reset"} (complete, if nothing is said),
-way_ms (how long the way is, each direction); scenario (if the file's name is not the script's), port (7), only (an IP version), lab (settings it needs),
-remembers (the hosts learn something about the path: their routes are set anew), patience_s (how long the client waits). Tables ``v4`` and ``v6`` replace what differs. A name may hold ``*``.
+Optional:
+
+    scenario, port, only              if the file's name is not the script's; if it is not 7; one IP version
+    lab, remembers                    settings it needs; the hosts learn something: their routes are set anew
+    patience_s, way_ms                how long the client waits; how long the way is, in each direction
+    verdict = {client = "reset"}      what a tap says of the session: complete, if nothing is said
+    rtt_ms = {"client data 1" = [20, 60]}     from a segment to its ACK, at the sender's tap
+    flight, largest, flood            octets on the way at once; octets in a segment; how many forged SYNs
+
+Tables ``v4`` and ``v6`` replace what differs. A name may hold ``*``.
 """
 
 from __future__ import annotations
@@ -139,11 +145,11 @@ class Expectation:
     flood: int = 0
     largest: int | None = None
     patience_s: float = 20.0
-    way_ms: float = 10.0
+    way_ms: float = 50.0
 
     @property
     def script(self) -> str:
-        """The script's text, and a way of so many milliseconds: a pause of this machine is not taken for a loss then."""
+        """The script's text, and a long way: then a pause of this machine is not taken for a loss."""
         text = (SCENARIOS / f"{self.scenario}.wire").read_text(encoding="utf-8")
         return f"{text}\neither segment: delay {self.way_ms} ms\n" if self.way_ms else text
 

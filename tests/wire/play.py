@@ -22,7 +22,8 @@ SETTLED_S = 6.0
 
 @dataclass
 class Play:
-    """What came of one play. paths: the captures at either tap (several where the tap cuts). complaints: empty if all is as intended."""
+    """What came of one play. paths: the captures at either tap (several where the tap cuts). complaints: empty if all
+    is as intended. late_ms: by how much the wire was late at most, for no reason but the machine's."""
 
     expected: Expectation
     version: int
@@ -96,7 +97,8 @@ def _settle(stand: Stand, one: Play) -> None:
         begun_ns = one.log[0]["time_ns"]
         one.paths = {side: stand.captures_of(side, pattern, begun_ns) for side in SIDES}
         frames = {side: [one for path in one.paths[side] for one in frames_of(path)] for side in SIDES}
-        one.story = Story(frames["client"], frames["server"], {s: stand.address(s, one.version) for s in SIDES})
+        ends = {side: stand.address(side, one.version) for side in SIDES}
+        one.story = Story(frames["client"], frames["server"], ends, arrivals(one.log))
         one.verdicts = {side: ", ".join(map(verdict, one.paths[side])) for side in SIDES}
         over = all(one.verdicts[side] == one.expected.verdict.get(side, "complete") for side in SIDES)
         return over and not pending(one.log) and not disagreements(one, stand.wire_mac)
@@ -130,8 +132,9 @@ def _flood(stand: Stand, one: Play, begun_ns: int) -> list[str]:
     found: set[Identity] = set()
 
     def seen() -> bool:
-        for path in stand.captures_of("server", f"*-server*-{one.expected.port}.pcapng", begun_ns):
-            found.update(frame.identity for frame in frames_of(path)[:9] if frame.identity in told)
+        for path in stand.captures_of("server", f"*-server*-{one.expected.port}.pcapng", 0):
+            later = (frame for frame in frames_of(path) if frame.time_ns >= begun_ns)
+            found.update(frame.identity for frame in later if frame.identity in told)
         return len(found) == wanted
 
     try:
@@ -146,6 +149,15 @@ def identity_of(line: dict[str, Any]) -> Identity:
     if "sport" in line:
         return tuple(line[name] for name in MEMBERS)
     return (*(line[name] for name in MEMBERS[:4]), line["protocol"])
+
+
+def arrivals(log: list[dict[str, Any]]) -> dict[Identity, list[int]]:
+    """When the wire got each frame."""
+    found: dict[Identity, list[int]] = {}
+    for line in log:
+        if line["event"] == "in":
+            found.setdefault(identity_of(line), []).append(line["time_ns"])
+    return found
 
 
 def disagreements(one: Play, wire_mac: bytes) -> list[str]:
@@ -225,7 +237,9 @@ def _timed(one: Play, story: Story) -> list[str]:
         times = story.times_ns.get(name, [])
         after = [(time_ns - times[0]) / 1e6 for time_ns in times[1:]]
         pairs = list(zip(bounds[::2], bounds[1::2], strict=True))
-        if len(after) != len(pairs) or not all(low <= ms <= high for ms, (low, high) in zip(after, pairs, strict=False)):
+        if len(after) != len(pairs) or not all(
+            low <= ms <= high for ms, (low, high) in zip(after, pairs, strict=False)
+        ):
             found.append(f"time: {name} was sent again after {[round(ms) for ms in after]} ms, not {pairs}")
     for name, (low, high) in one.expected.rtt_ms.items():
         took_ms = story.round_trip_ms(name)

@@ -1,15 +1,16 @@
 """What two captures of one session say: every frame with the wire's name for it, and every way in which the two differ.
 
-This is a judge of the wire, so it shares no code with it: frames are dissected, counted and matched here from octets.
-A frame is known again at the other tap by what a router does not touch; whatever is not the same afterwards is told in a
+This is a judge of the wire, so it shares no code with it: frames are dissected, counted and matched here from octets. A
+frame is known again at the other tap by what a router does not touch; whatever is not the same afterwards is told in a
 few words (``client data 5 lost``), which a scenario's expectation names one by one.
 """
 
 from __future__ import annotations
 
+import heapq
 import struct
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -154,9 +155,17 @@ class Story:
     """One session at two taps. client, server: all frames of either file. ends: their addresses.
 
     near: of either side, the segments it sent, as its own tap has them. far: the same beside the other host.
+    came: when the wire got each frame, by its log. Two processors of one host may send two frames at the same moment,
+    and tap and wire then see them in either order: the wire's order is the one that it has to keep.
     """
 
-    def __init__(self, client: list[Seen], server: list[Seen], ends: dict[str, str]) -> None:
+    def __init__(
+        self,
+        client: list[Seen],
+        server: list[Seen],
+        ends: dict[str, str],
+        came: Mapping[Identity, Sequence[int]] | None = None,
+    ) -> None:
         self.frames = {"client": client, "server": server}
         self.ends = ends
         self.near: dict[str, list[Seen]] = {}
@@ -164,6 +173,7 @@ class Story:
         for side, other in (SIDES, SIDES[::-1]):
             self.near[side] = [one for one in whole(self.frames[side]) if one.source == ends[side]]
             self.far[side] = [one for one in whole(self.frames[other]) if one.source == ends[side]]
+        self._in_order(came or {})
         self._name_all()
         self.differences: Counter[str] = Counter()
         self.times_ns: dict[str, list[int]] = defaultdict(list)
@@ -171,10 +181,21 @@ class Story:
             self._differ(side)
         self._others()
 
+    def _in_order(self, came: Mapping[Identity, Sequence[int]]) -> None:
+        """Sort what was sent by the wire's clock; what never came to it stays by the tap's."""
+        left = {identity: list(times) for identity, times in came.items()}
+        for side in SIDES:
+            moments = []
+            for one in self.near[side]:
+                times = left.get(one.identity)
+                moments.append(times.pop(0) if times else one.time_ns)
+            pairs = sorted(zip(moments, self.near[side], strict=True), key=lambda pair: pair[0])
+            self.near[side] = [one for _, one in pairs]
+
     def _name_all(self) -> None:
         """Names in the order of time, so that each side's count knows what the other has sent."""
         numbers = {side: End() for side in SIDES}
-        order = sorted(((one.time_ns, side, one) for side in SIDES for one in self.near[side]), key=lambda row: row[0])
+        order = heapq.merge(*([(one.time_ns, side, one) for one in self.near[side]] for side in SIDES), key=moment)
         for _, side, one in order:
             other = numbers["server" if side == "client" else "client"]
             one.name = f"{side} {name_of(one, numbers[side], other)}"
@@ -271,6 +292,11 @@ class Story:
         """``again`` and counts as words: ``client data 5 sent 2 times``."""
         for words, count in found.items():
             self.differences[f"{words} {count} times" if count > 1 else words] += 1
+
+
+def moment(row: tuple[int, str, Seen]) -> int:
+    """What rows are sorted by."""
+    return row[0]
 
 
 def name_of(one: Seen, own: End, other: End) -> str:

@@ -68,16 +68,24 @@ class Agent:
 
     def ask(self, do: str, **more: Any) -> dict[str, Any]:
         """The answer to a request. Raises StandError if the agent is gone."""
+        self.begin(do, **more)
+        return self.answer()
+
+    def begin(self, do: str, **more: Any) -> None:
+        """Make a request, and do something else meanwhile."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         try:
             self._process.stdin.write(json.dumps({"do": do, **more}) + "\n")
             self._process.stdin.flush()
-            line = self._process.stdout.readline()
         except OSError as error:
             raise StandError(f"the agent does not take {do!r}: {error}") from error
+
+    def answer(self) -> dict[str, Any]:
+        """The answer to the request that was begun."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
         if not line:
-            raise StandError(f"the agent ended without an answer to {do!r}")
+            raise StandError("the agent ended without an answer")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
