@@ -68,7 +68,7 @@ class Evidence:
             part: self.parts[part].analysis
             for plan in self.scenario.plans
             if plan.name == name
-            for part in plan.names(self.values)
+            for part in plan.parts(self.values)
             if part in self.parts
         }
         if not found:
@@ -83,7 +83,7 @@ def gather(
     fit."""
     parts = {}
     for plan in scenario.plans:
-        for name in plan.names(values):
+        for name in plan.parts(values):
             parts[name] = read_part(name, folder / f"{name}.pcapng", plan, seed, key)
     return Evidence(parts, seed, scenario, values)
 
@@ -165,7 +165,7 @@ def _certified(name: str, analysis: Analysis, facts: Mapping[str, object], plan:
         if not isinstance(told, dict) or not isinstance(reasons, list):
             raise EvidenceError(f"The facts of {name} hold no certificate.", retake)
         against = [str(reason)[:300] for reason in reasons]
-        if plan.verdict == "refused":
+        if plan.verdict in ("refused", "half-open"):
             against = [reason for reason in against if not reason.startswith(_NO_HANDSHAKE)]
         if against:
             raise EvidenceError(f"The capture of {name} has no certificate: {against[0]}", retake)

@@ -1,0 +1,195 @@
+"""Every exercise, played live for many students, solved from each one's own capture, and marked: the table of
+docs/exercises-runs.md.
+
+    python -m tests.exercises.soak --ids 20 --write docs/exercises-runs.md
+
+It starts a lab of its own and takes it down at the end. For each student: the scenario is played, the empty answer sheet
+must not pass, the right answers must, and the capture of the student before must be refused. ``--record`` keeps the
+runs of the student 'anna' for the unit tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.grade import play
+from lab.grade.check import CAPTURES, Result, check
+from lab.grade.errors import GradeError
+from lab.grade.evidence import gather
+from lab.grade.manifest import Exercise, load_all
+from lab.grade.progress import Work
+from tests.unit.grade.made import ANNA, ANNAS_SEAL_OF, RECORDED, solve, write_answers
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def lab_of(project: str, number: int, captures: Path) -> play.Lab:
+    """A lab under this project's name, in the network 198.18.NUMBER, that writes its captures there."""
+    captures.mkdir(parents=True, exist_ok=True)
+    captures.chmod(0o777)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ECHO_", "COMPOSE_", "SERVER", "CLIENT"))}
+    own = {"ECHO_NET4": f"198.18.{number}", "ECHO_NET6": f"2001:db8:{number}", "ECHO_PORT": str(port)}
+    more = {"ECHO_CAPTURES": str(captures), "ECHO_LADDER": "off", "COMPOSE_PROJECT_NAME": project}
+    return play.Lab(env={**kept, **own, **more})
+
+
+def played(
+    lab: play.Lab, exercise: Exercise, student: str, root: Path, attempt: int = 0, predicted: str = ""
+) -> tuple[Path, list[str]]:
+    """Play an exercise for a student with some predictions: the work folder with no answers yet, and what was said."""
+    work = Work(root)
+    work.enrol(student)
+    work.start(exercise)
+    forms = {"boolean": "no", "time": "1 s"}
+    made = {
+        q.id: predicted or (q.choices[0] if q.choices else forms.get(q.form, "1")) for q in exercise.predictions
+    }
+    seal = work.record_predictions(exercise, made) if made else ""
+    said: list[str] = []
+    work.keep_captures(exercise, play.Run(exercise, exercise.values(student, attempt, seal), lab, said.append).go())
+    return work.folder(exercise), said
+
+
+def solved(exercise: Exercise, student: str, folder: Path) -> Result:
+    """The right answers from the capture, written down and marked."""
+    evidence = gather(folder / CAPTURES, exercise.scenario, exercise.seed(student), exercise.values(student))
+    (folder / "answers.toml").unlink(missing_ok=True)
+    write_answers(exercise, student, folder, solve(exercise, evidence, predictions=False))
+    return check(exercise, folder)
+
+
+@dataclass
+class Row:
+    """One exercise over all students."""
+
+    exercise: Exercise
+    passed: int = 0
+    refused_others: int = 0
+    unanswered_open: int = 0
+    seconds: list[float] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def one(self, lab: play.Lab, student: str, root: Path, before: Path | None) -> Path | None:
+        """Play for one student and note what came out."""
+        begun_s = time.monotonic()
+        try:
+            folder, _said = played(lab, self.exercise, student, root)
+            self.seconds.append(time.monotonic() - begun_s)
+            unanswered = {one.state for one in check(self.exercise, folder).marks if not one.question.predict}
+            self.unanswered_open += unanswered == {"open"}
+            result = solved(self.exercise, student, folder)
+        except GradeError as wrong:
+            self.problems.append(f"{student}: {wrong}")
+            return before
+        states = {one.state for one in result.marks if not one.question.predict}
+        if states == {"right"}:
+            self.passed += 1
+        else:
+            odd = [f"{one.question.id} {one.words}" for one in result.marks if one.state != "right"]
+            self.problems.append(f"{student}: {result.outcome} {result.reason} {odd}")
+        if before is not None:
+            copy = root / "copied"
+            shutil.copytree(folder, copy)
+            shutil.rmtree(copy / CAPTURES)
+            shutil.copytree(before / CAPTURES, copy / CAPTURES)
+            self.refused_others += check(self.exercise, copy).outcome == "refused"
+        return folder
+
+
+def run(lab: play.Lab, exercises: Sequence[Exercise], students: Sequence[str], scratch: Path) -> list[Row]:
+    """Play everything; tells on standard error how far it is."""
+    rows = []
+    for exercise in exercises:
+        row, before = Row(exercise), None
+        for student in students:
+            before = row.one(lab, student, scratch / exercise.name / student, before)
+        took = sum(row.seconds) / max(len(row.seconds), 1)
+        print(f"{exercise.name}: {row.passed} of {len(students)} passed, {took:.1f} s each", file=sys.stderr)
+        for problem in row.problems:
+            print(f"  {problem}", file=sys.stderr)
+        rows.append(row)
+    return rows
+
+
+def page(rows: Sequence[Row], students: Sequence[str]) -> str:
+    """The table as a page of the docs."""
+    lines = [
+        "# Every exercise, played live",
+        "",
+        f"Made by `python -m tests.exercises.soak --ids {len(students)} --write docs/exercises-runs.md`: each exercise was",
+        f"played in the lab for {len(students)} students ({students[0]} to {students[-1]}), each with a scenario of their",
+        "own. *Passed*: the solution, reckoned from that student's own capture, gets full marks. *Unanswered*: the empty",
+        "answer sheet fails, because nothing is answered. *Refused*: with the capture of the student before, it is refused.",
+        "",
+        "| exercise | passed | unanswered | another's capture refused | seconds to play (median, longest) |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        took = sorted(row.seconds) or [0.0]
+        lines.append(
+            f"| {row.exercise.name[:2]} {row.exercise.title} | {row.passed} of {len(students)} |"
+            f" {row.unanswered_open} of {len(students)} | {row.refused_others} of {len(students) - 1} |"
+            f" {took[len(took) // 2]:.1f}, {took[-1]:.1f} |"
+        )
+    total = sum(row.passed for row in rows)
+    lines += ["", f"{total} of {len(rows) * len(students)} plays passed."]
+    lines += [f"- {row.exercise.name}, {problem}" for row in rows for problem in row.problems]
+    return "\n".join(lines) + "\n"
+
+
+def record(lab: play.Lab, exercise: Exercise, scratch: Path) -> None:
+    """Play as anna, and keep the captures for the unit tests."""
+    folder, _said = played(lab, exercise, ANNA, scratch / "recorded" / exercise.name, predicted=ANNAS_SEAL_OF)
+    target = RECORDED / exercise.name
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for path in sorted((folder / CAPTURES).glob("*.pcapng")):
+        shutil.copyfile(path, target / path.name)
+
+
+def main() -> int:
+    """Exit status 0 if every play passed."""
+    reader = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    reader.add_argument("--ids", type=int, default=20, help="how many students")
+    reader.add_argument("--only", default="", help="exercises whose name begins so, separated by commas")
+    reader.add_argument("--write", type=Path, help="write the page there")
+    reader.add_argument("--record", action="store_true", help="record anna's runs for the unit tests instead")
+    reader.add_argument("--project", default="echolab-exercise-soak")
+    reader.add_argument("--network", type=int, default=45, help="third number of the lab's network 198.18.N")
+    reader.add_argument("--keep", action="store_true", help="leave the lab and the work folders as they are at the end")
+    options = reader.parse_args()
+    chosen = [one for one in load_all() if one.name.startswith(tuple(options.only.split(",")))]
+    students = [f"s{number:04d}" for number in range(1, options.ids + 1)]
+    scratch = Path(tempfile.mkdtemp(prefix="echolab-exercises-"))
+    lab = lab_of(options.project, options.network, scratch / "captures")
+    try:
+        if options.record:
+            for exercise in chosen:
+                record(lab, exercise, scratch)
+            return 0
+        rows = run(lab, chosen, students, scratch)
+        if options.write:
+            options.write.write_text(page(rows, students), encoding="utf-8")
+        return 0 if all(row.passed == len(students) for row in rows) else 1
+    finally:
+        if options.keep:
+            print(f"kept: {scratch}", file=sys.stderr)
+        else:
+            lab.compose(["down", "--timeout", "1", "--remove-orphans", "--volumes"])
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
