@@ -229,9 +229,7 @@ def read(tables: Mapping[str, Any]) -> tuple[Scenario, list[str]]:
             )
     names = [plan.name for plan in plans]
     mistakes += [f"scenario.toml: two connections are called {name}" for name in set(names) if names.count(name) > 1]
-    scenario = Scenario(
-        tuple(plans), bool(tables.get("fresh_host", False)), bool(tables.get("fresh_quirks", False))
-    )
+    scenario = Scenario(tuple(plans), bool(tables.get("fresh_host", False)), bool(tables.get("fresh_quirks", False)))
     mistakes += [
         f"scenario.toml, connection {plan.name}: sends no {{nonce}} and binds no source_port, so nobody can tell whose"
         " capture it is"

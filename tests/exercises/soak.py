@@ -53,9 +53,7 @@ def played(
     work.enrol(student)
     work.start(exercise)
     forms = {"boolean": "no", "time": "1 s"}
-    made = {
-        q.id: predicted or (q.choices[0] if q.choices else forms.get(q.form, "1")) for q in exercise.predictions
-    }
+    made = {q.id: predicted or (q.choices[0] if q.choices else forms.get(q.form, "1")) for q in exercise.predictions}
     seal = work.record_predictions(exercise, made) if made else ""
     said: list[str] = []
     work.keep_captures(exercise, play.Run(exercise, exercise.values(student, attempt, seal), lab, said.append).go())
