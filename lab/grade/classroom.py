@@ -143,7 +143,7 @@ def _parts(exercise: Exercise) -> frozenset[str]:
     """The names that captures of an exercise can have, for any student."""
     found = set()
     for plan in exercise.scenario.plans:
-        found.add(plan.name)
+        found |= plan.captures_of(plan.name).keys()
         if plan.count:
             found |= {f"{plan.name}-{number}" for number in range(1, 65)}
     return frozenset(found)

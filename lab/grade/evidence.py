@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lab.analysis import analyse
 from lab.analysis.model import Analysis
+from lab.grade.asked import compare
 from lab.grade.errors import EvidenceError
 from lab.grade.scenario import Plan, Scenario
 from lab.grade.seed import Seed
@@ -84,7 +85,9 @@ def gather(
     parts = {}
     for plan in scenario.plans:
         for name in plan.parts(values):
-            parts[name] = read_part(name, folder / f"{name}.pcapng", plan, seed, key)
+            part = read_part(name, folder / f"{name}.pcapng", plan, seed, key)
+            compare(name, part.analysis, plan, seed, values, part.languages.get("server", ""))
+            parts[name] = part
     return Evidence(parts, seed, scenario, values)
 
 
