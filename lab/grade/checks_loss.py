@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from lab.analysis.model import Analysis
 from lab.grade.checks_opening import PEER, port_of
 from lab.grade.errors import NotShownError
@@ -24,8 +26,8 @@ def copies(evidence: Evidence, told: Parameters) -> Expected:
         numbers[:8],
         f"It was sent first in frame {sent[0].original}, and again in frame"
         f"{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:8]))}: the same sequence number each time.",
-        "Look for segments of the client with one and the same sequence number. The first of them is the original; count"
-        " the others.",
+        "Look for segments of the client with one and the same sequence number. The first of them is the original;"
+        " count the others.",
         f"tcp.seq == {sent[0].start_rel} && tcp.len > 0 && tcp.srcport == {port_of(found, 'client')}",
         mistakes=(
             *mistake(
@@ -47,7 +49,7 @@ def back_off(evidence: Evidence, told: Parameters) -> Expected:
     """By what factor the last wait before a retransmission was longer than the one before it (a whole number)."""
     found = evidence.part(told.get("part"))
     frames = [found.frame(number) for number in (_original(found), *(one.frame for one in again(found)))]
-    gaps = [later.time_ns - earlier.time_ns for earlier, later in zip(frames, frames[1:])]
+    gaps = [later.time_ns - earlier.time_ns for earlier, later in pairwise(frames)]
     if len(gaps) < 2:
         raise NotShownError("it was not sent again twice")
     value = round(gaps[-1] / gaps[-2])
@@ -64,8 +66,8 @@ def back_off(evidence: Evidence, told: Parameters) -> Expected:
             *mistake(
                 1,
                 "misread",
-                "If it waited equally long each time, a jammed network would get as much as before, again and again. Set"
-                " a time reference on the middle one and compare.",
+                "If it waited equally long each time, a jammed network would get as much as before, again and again."
+                " Set a time reference on the middle one and compare.",
             ),
             *mistake(
                 round(gaps[-1] / gaps[0]) if round(gaps[-1] / gaps[0]) != value else None,
@@ -103,8 +105,8 @@ def first_flight(evidence: Evidence, told: Parameters) -> Expected:
     return Expected(
         value,
         (*numbers[:1], *numbers[-1:], first),
-        f"Frames {numbers[0]} to {numbers[-1]}: {len(numbers)} segments, {octets} octets. Frame {first} is the first ACK"
-        " of any of it. RFC 6928 allows ten segments to begin with: that is the initial congestion window.",
+        f"Frames {numbers[0]} to {numbers[-1]}: {len(numbers)} segments, {octets} octets. Frame {first} is the first"
+        " ACK of any of it. RFC 6928 allows ten segments to begin with: that is the initial congestion window.",
         f"Begin with the client's first segment of text and stop at frame {first}, the first ACK for text. Count only"
         " the client's segments with text.",
         f"tcp.srcport == {port_of(found, 'client')} && tcp.len > 0 && frame.number < {first}",

@@ -252,7 +252,8 @@ class Run:
 
 
 def _by_port(folder: Path, known: frozenset[Path], ports: Mapping[str, int], tap: str) -> dict[str, SessionEntry]:
-    """The new sessions of a tap by connection. Parts that share a port (one after the other) take its sessions in order."""
+    """The new sessions of a tap by connection. Those that share a port (one after the other) take its sessions in
+    order."""
     fresh: dict[int, list[SessionEntry]] = {}
     taps: dict[Path, str] = {}
     for entry in sessions(folder):

@@ -122,9 +122,8 @@ class Scenario:
         found = set()
         for plan in self.plans:
             found |= {name for text in _texts(plan) for name in placeholders(text)}
-            found |= placeholders(
-                f"{plan.count} {plan.server} {plan.wire} {list(plan.options.values())} {[dict(step) for step in plan.steps]}"
-            )
+            steps = [dict(step) for step in plan.steps]
+            found |= placeholders(f"{plan.count} {plan.server} {plan.wire} {list(plan.options.values())} {steps}")
         return found
 
 

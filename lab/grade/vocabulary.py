@@ -16,6 +16,7 @@ from lab.grade import (
     checks_many,
     checks_numbers,
     checks_opening,
+    checks_path,
     checks_times,
     checks_wire,
 )
@@ -34,5 +35,6 @@ MODULES = (
     checks_link,
     checks_loss,
     checks_wire,
+    checks_path,
 )
 VOCABULARY: Mapping[str, Check] = WORDS

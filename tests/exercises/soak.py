@@ -3,21 +3,23 @@ docs/exercises-runs.md.
 
     python -m tests.exercises.soak --ids 20 --write docs/exercises-runs.md
 
-It starts a lab of its own and takes it down at the end. For each student: the scenario is played, the empty answer sheet
-must not pass, the right answers must, and the capture of the student before must be refused. ``--record`` keeps the
-runs of the student 'anna' for the unit tests.
+It starts labs of its own and takes them down at the end. For each student: the scenario is played, the empty answer
+sheet must not pass, the right answers must, and the capture of the student before must be refused. ``--record`` keeps
+the runs of the student 'anna' for the unit tests.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import queue
 import shutil
 import socket
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +34,33 @@ from tests.unit.grade.made import ANNA, ANNAS_SEAL_OF, RECORDED, solve, write_an
 ROOT = Path(__file__).resolve().parents[2]
 
 
+class BusyLab(play.Lab):
+    """A lab that nobody else touches, so that what is up need not be asked for before every play."""
+
+    def up(self, language: str = "", *, wired: bool = False) -> None:
+        """As play.Lab, where it is not just so."""
+        wanted = (language, wired or self.__dict__.get("has_wire", False))
+        if self.__dict__.get("is_up") != wanted:
+            super().up(language, wired=wired)
+            self.__dict__.update(is_up=wanted, has_wire=wanted[1])
+
+    def fresh_host(self) -> None:
+        """The tap beside the client goes with it."""
+        self.__dict__.update(is_up=None, has_wire=False)
+        super().fresh_host()
+
+    def fresh_quirks(self) -> None:
+        """It is up again at the end."""
+        self.__dict__.update(is_up=None)
+        super().fresh_quirks()
+
+    def captures(self) -> Path:
+        """Asked for once."""
+        if "folder" not in self.__dict__:
+            self.__dict__["folder"] = super().captures()
+        return Path(self.__dict__["folder"])
+
+
 def lab_of(project: str, number: int, captures: Path) -> play.Lab:
     """A lab under this project's name, in the network 198.18.NUMBER, that writes its captures there."""
     captures.mkdir(parents=True, exist_ok=True)
@@ -42,7 +71,7 @@ def lab_of(project: str, number: int, captures: Path) -> play.Lab:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ECHO_", "COMPOSE_", "SERVER", "CLIENT"))}
     own = {"ECHO_NET4": f"198.18.{number}", "ECHO_NET6": f"2001:db8:{number}", "ECHO_PORT": str(port)}
     more = {"ECHO_CAPTURES": str(captures), "ECHO_LADDER": "off", "COMPOSE_PROJECT_NAME": project}
-    return play.Lab(env={**kept, **own, **more})
+    return BusyLab(env={**kept, **own, **more})
 
 
 def played(
@@ -106,19 +135,28 @@ class Row:
         return folder
 
 
-def run(lab: play.Lab, exercises: Sequence[Exercise], students: Sequence[str], scratch: Path) -> list[Row]:
-    """Play everything; tells on standard error how far it is."""
-    rows = []
-    for exercise in exercises:
+def run(labs: Sequence[play.Lab], exercises: Sequence[Exercise], students: Sequence[str], scratch: Path) -> list[Row]:
+    """Play everything, each exercise in one of the labs; tells on standard error how far it is."""
+    free: queue.Queue[play.Lab] = queue.Queue()
+    for lab in labs:
+        free.put(lab)
+
+    def one(exercise: Exercise) -> Row:
+        lab = free.get()
         row, before = Row(exercise), None
         for student in students:
             before = row.one(lab, student, scratch / exercise.name / student, before)
+        free.put(lab)
         took = sum(row.seconds) / max(len(row.seconds), 1)
-        print(f"{exercise.name}: {row.passed} of {len(students)} passed, {took:.1f} s each", file=sys.stderr)
+        print(
+            f"{exercise.name}: {row.passed} of {len(students)} passed, {took:.1f} s each", file=sys.stderr, flush=True
+        )
         for problem in row.problems:
-            print(f"  {problem}", file=sys.stderr)
-        rows.append(row)
-    return rows
+            print(f"  {problem}", file=sys.stderr, flush=True)
+        return row
+
+    with ThreadPoolExecutor(len(labs)) as pool:
+        return list(pool.map(one, exercises))
 
 
 def page(rows: Sequence[Row], students: Sequence[str]) -> str:
@@ -126,10 +164,11 @@ def page(rows: Sequence[Row], students: Sequence[str]) -> str:
     lines = [
         "# Every exercise, played live",
         "",
-        f"Made by `python -m tests.exercises.soak --ids {len(students)} --write docs/exercises-runs.md`: each exercise was",
-        f"played in the lab for {len(students)} students ({students[0]} to {students[-1]}), each with a scenario of their",
-        "own. *Passed*: the solution, reckoned from that student's own capture, gets full marks. *Unanswered*: the empty",
-        "answer sheet fails, because nothing is answered. *Refused*: with the capture of the student before, it is refused.",
+        f"Made by `python -m tests.exercises.soak --ids {len(students)} --write docs/exercises-runs.md`: each",
+        f"exercise was played in the lab for {len(students)} students ({students[0]} to {students[-1]}), each with a",
+        "scenario of their own. *Passed*: the solution, reckoned from that student's own capture, gets full marks. *Unanswered*:",
+        "the empty answer sheet fails, because nothing is answered. *Refused*: with the capture of the student before,",
+        "it is refused.",
         "",
         "| exercise | passed | unanswered | another's capture refused | seconds to play (median, longest) |",
         "|---|---|---|---|---|",
@@ -166,18 +205,22 @@ def main() -> int:
     reader.add_argument("--record", action="store_true", help="record anna's runs for the unit tests instead")
     reader.add_argument("--project", default="echolab-exercise-soak")
     reader.add_argument("--network", type=int, default=45, help="third number of the lab's network 198.18.N")
+    reader.add_argument("--labs", type=int, default=2, help="so many labs at once, each in a network of its own")
     reader.add_argument("--keep", action="store_true", help="leave the lab and the work folders as they are at the end")
     options = reader.parse_args()
     chosen = [one for one in load_all() if one.name.startswith(tuple(options.only.split(",")))]
     students = [f"s{number:04d}" for number in range(1, options.ids + 1)]
     scratch = Path(tempfile.mkdtemp(prefix="echolab-exercises-"))
-    lab = lab_of(options.project, options.network, scratch / "captures")
+    labs = [
+        lab_of(f"{options.project}{number or ''}", options.network + number, scratch / f"captures{number}")
+        for number in range(1 if options.record else options.labs)
+    ]
     try:
         if options.record:
             for exercise in chosen:
-                record(lab, exercise, scratch)
+                record(labs[0], exercise, scratch)
             return 0
-        rows = run(lab, chosen, students, scratch)
+        rows = run(labs, chosen, students, scratch)
         if options.write:
             options.write.write_text(page(rows, students), encoding="utf-8")
         return 0 if all(row.passed == len(students) for row in rows) else 1
@@ -185,7 +228,8 @@ def main() -> int:
         if options.keep:
             print(f"kept: {scratch}", file=sys.stderr)
         else:
-            lab.compose(["down", "--timeout", "1", "--remove-orphans", "--volumes"])
+            for lab in labs:
+                lab.compose(["down", "--timeout", "1", "--remove-orphans", "--volumes"])
             shutil.rmtree(scratch, ignore_errors=True)
 
 
