@@ -186,7 +186,7 @@ def more_of(evidence: Evidence, told: Parameters) -> Expected:
             one
             for part in parts
             if part != value
-            for one in mistake(part, "misread", f"Look again at {part} and the others: {_HOW[told['what']]}")
+            for one in mistake(part, "misread", f"Put {part} beside {value} once more: {_HOW[told['what']]}")
         ),
         part=value,
     )

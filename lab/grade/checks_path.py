@@ -28,7 +28,7 @@ def ttl(evidence: Evidence, told: Parameters) -> Expected:
         f"Open the IP header of frame {record.number}: 'Time to Live'.",
         one(record.number),
         mistakes=mistake(
-            usual, "misread", f"Other packets of this capture have that. Look at frame {record.number} itself."
+            usual, "misread", f"Other packets of this capture have that. Open frame {record.number} itself: it differs."
         ),
     )
 

@@ -37,7 +37,8 @@ def frames_of_kind(evidence: Evidence, told: Parameters) -> Expected:
         f"These are frames {', '.join(map(str, numbers[:8]))}{' ...' if len(numbers) > 8 else ''}."
         if numbers
         else f"In all the {len(found.frames)} frames of this capture there is none.",
-        f"Use the filter {_SHOWS[kind]}, and mind which capture the question is about.",
+        f"Count what this filter shows in captures/{evidence.name_of(told.get('part'))}.pcapng, and in no other:"
+        f" {_SHOWS[kind]}",
         _SHOWS[kind],
         mistakes=(
             *mistake(
