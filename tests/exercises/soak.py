@@ -55,6 +55,17 @@ class BusyLab(play.Lab):
         self.__dict__.update(is_up=None)
         super().fresh_quirks()
 
+    def wire_runs(self) -> bool:
+        """Whether the hosts' routes still lead through it."""
+        return bool(self.__dict__.get("is_steered"))
+
+    def steer(self, way: str) -> None:
+        """Back to the direct way only when the next exercise wants it: wire_runs() tells it then."""
+        asked_again = self.__dict__.get("is_left", False)
+        self.__dict__.update(is_steered=way == "through" or not asked_again, is_left=way == "direct")
+        if way == "through" or asked_again:
+            super().steer(way)
+
     def captures(self) -> Path:
         """Asked for once."""
         if "folder" not in self.__dict__:
