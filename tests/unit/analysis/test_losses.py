@@ -144,7 +144,15 @@ def test_a_segment_that_was_overtaken_is_out_of_order_and_not_sent_again() -> No
     assert not analysis.client.retransmissions
 
 
-OVERTAKING_ACK = OPEN + '< P. 1 ack 1 "hi\\n"\n +0.1 > . 1 ack 1 x1000\n +0.1 > . 1001 ack 1 x1000\n +0.1 > . 2001 ack 4'
+OVERTAKING_ACK = (
+    OPEN
+    + """
+    < P. 1 ack 1 "hi\\n"
+    +0.1 > . 1    ack 1 x1000
+    +0.1 > . 1001 ack 1 x1000
+    +0.1 > . 2001 ack 4
+"""
+)
 
 
 @pytest.mark.parametrize("version", [4, 6])
