@@ -56,6 +56,15 @@ class Tracker:
         """The sessions that run, oldest first."""
         return list(self._open.values())
 
+    @property
+    def full(self) -> bool:
+        """Whether the next session to open would push out one that runs."""
+        return len(self._open) >= self._limits.max_sessions
+
+    def is_due(self, now_ns: int) -> bool:
+        """Whether ``tick`` might close something now."""
+        return self._schedule.is_due(now_ns)
+
     def session_between(self, source: Endpoint, destination: Endpoint) -> Session | None:
         """The session of these two ends, in either direction, also one that has ended lately; None if none is known."""
         return self._by_ends.get((source, destination))
