@@ -40,6 +40,7 @@ CHUNK_ROWS = 4096
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
+
 class _Part:
     """The rows of one session that are still to be taken: positions [at, end) in the sorted order."""
 

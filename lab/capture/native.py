@@ -12,6 +12,7 @@ tracker's results.
 from __future__ import annotations
 
 import ctypes
+import itertools
 import struct
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from lab.session.events import Event
 from lab.session.observe import LINE_BYTES
 from lab.session.session import Session
 from lab.session.tracker import Tracker
+from lab.store.forms import NUMBER
 from lab.wire.frame import Direction, Frame
 from lab.wire.packet import Arp, Fragment, Icmp, Segment, ends_of
 from lab.wire.parse import parse
@@ -43,6 +45,7 @@ _FRAME = struct.Struct("=IIIIIIHH")  # next_offset, sec, nsec, captured, length,
 _PACKET_TYPE_AT, _OUTGOING = 48 + 10, 4
 _END = 16  # numbers of struct End
 _SESSION = struct.Struct(f"={2 * _END + 4}q")
+_MOST_PARTS = 4  # of a comment: three numbers part it
 _LETTERS = (("A", 1), ("D", 2), ("a", 4), ("d", 8))
 
 
@@ -60,7 +63,7 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL | None:
         return None
     pointer, number, wide = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
     for name, result, arguments in (
-        ("lane_new", pointer, (ctypes.c_char_p, pointer, pointer)),
+        ("lane_new", pointer, (ctypes.c_char_p, pointer)),
         ("lane_delete", None, (pointer,)),
         ("lane_look", number, (pointer, pointer, pointer, pointer, pointer, number, wide)),
         ("lane_try", number, (pointer, pointer, wide, pointer)),
@@ -99,10 +102,10 @@ class NativeLane:
         self._tracker = tracker
         self._act = act
         self._bulk = bulk
-        pieces = [form.pieces() for form in FORMS]
-        sizes = (ctypes.c_int32 * len(FORMS))(*(len(text) for text, _ in pieces))
-        places = (ctypes.c_int32 * (3 * len(FORMS)))(*(n for _, at in pieces for n in (*at, -1, -1, -1)[:3]))
-        self._lane = library.lane_new(b"".join(text for text, _ in pieces), sizes, places)
+        texts = [[part.encode() for part in form.text.split(NUMBER)] for form in FORMS]
+        lengths = [[len(part) for part in parts] + [-1] * (_MOST_PARTS - len(parts)) for parts in texts]
+        sizes = (ctypes.c_int32 * (_MOST_PARTS * len(FORMS)))(*itertools.chain(*lengths))
+        self._lane = library.lane_new(b"".join(itertools.chain(*texts)), sizes)
         if not self._lane:
             raise MemoryError("no memory for the fast lane")
         first = library.lane_session(self._lane, 0)

@@ -17,7 +17,7 @@
 enum { ACK = 0x10, PSH = 0x08 };
 enum { NOT_TCP = 0, KEYED = 1, PLAIN = 2 }; /* what is known of a frame */
 enum { SLOTS = 1 << 16, MOST_SESSIONS = 1 << 14, FORMS = 6, PLACES = 3 };
-enum { HEAD = 28, TAIL = 16, DIGITS = 12 };
+enum { HEAD = 28, TAIL = 16, DIGITS = 12, GROUP = 16 };
 #define LARGEST_NUMBER 999999999999LL
 
 /* Where the parts of struct tpacket3_hdr and of the sockaddr_ll behind it lie (packet_mmap.rst). */
@@ -56,10 +56,9 @@ typedef struct {
 } Session;
 
 typedef struct {
-    const uint8_t *octets;
-    int32_t bytes;
-    int32_t places[PLACES];
-    int32_t count;
+    const uint8_t *parts[PLACES + 1]; /* the text before, between and behind its numbers */
+    int32_t bytes[PLACES + 1];
+    int32_t numbers, most_bytes;
 } Form;
 
 typedef struct {
@@ -203,17 +202,32 @@ static int64_t difference(uint32_t number, int64_t reference) /* the shorter way
     return (int32_t)(number - (uint32_t)reference);
 }
 
-static void put_number(uint8_t *at, int64_t number) /* right-aligned */
+static uint8_t *put_number(uint8_t *at, int64_t number)
 {
-    uint8_t *digit = at + DIGITS;
+    uint8_t digits[DIGITS], *first = digits + DIGITS;
     uint64_t rest = (uint64_t)number;
-    memset(at, ' ', DIGITS);
-    for (; rest > 0xFFFFFFFF && digit > at; rest /= 10)
-        *--digit = (uint8_t)('0' + rest % 10);
+    for (; rest > 0xFFFFFFFF; rest /= 10)
+        *--first = (uint8_t)('0' + rest % 10);
     uint32_t small = (uint32_t)rest; /* divides faster */
     do
-        *--digit = (uint8_t)('0' + small % 10);
-    while ((small /= 10) && digit > at);
+        *--first = (uint8_t)('0' + small % 10);
+    while (small /= 10);
+    while (first < digits + DIGITS)
+        *at++ = *first++;
+    return at;
+}
+
+/* The form's text with its numbers; returns its length. There is room for most_bytes. */
+static int64_t put_text(uint8_t *at, const Form *form, const int64_t *numbers)
+{
+    uint8_t *end = at;
+    for (int i = 0;; i++) {
+        memcpy(end, form->parts[i], (size_t)form->bytes[i]);
+        end += form->bytes[i];
+        if (i == form->numbers)
+            return end - at;
+        end = put_number(end, numbers[i]);
+    }
 }
 
 /* The frame's enhanced packet block, behind those that the session has. Returns 0 if there is no memory. */
@@ -221,10 +235,10 @@ static int write_block(Lane *lane, Session *session, const uint8_t *header, cons
                        const int64_t *numbers)
 {
     int64_t captured = host32(header + CAPTURED), padded = (captured + 3) & ~3;
-    int64_t text = (form->bytes + 3) & ~3, size = HEAD + padded + 4 + text + TAIL;
-    if (session->octets_used + size > session->octets_room) {
+    int64_t most = HEAD + padded + 4 + form->most_bytes + 3 + TAIL;
+    if (session->octets_used + most > session->octets_room) {
         int64_t room = session->octets_room ? 2 * session->octets_room : 8192;
-        while (room < session->octets_used + size)
+        while (room < session->octets_used + most)
             room *= 2;
         uint8_t *larger = realloc(session->octets, (size_t)room);
         if (!larger)
@@ -234,18 +248,17 @@ static int write_block(Lane *lane, Session *session, const uint8_t *header, cons
     }
     uint8_t *at = session->octets + session->octets_used;
     uint64_t time_ns = (uint64_t)host32(header + SECONDS) * 1000000000u + host32(header + NANOSECONDS);
+    uint8_t *text_at = at + HEAD + padded + 4;
+    put32(at + HEAD + padded - 4, 0); /* what pads the frame to a multiple of four */
+    memcpy(at + HEAD, frame, (size_t)captured);
+    int64_t text = put_text(text_at, form, numbers), text_padded = (text + 3) & ~3;
+    int64_t size = HEAD + padded + 4 + text_padded + TAIL;
+    memset(text_at + text, 0, (size_t)(text_padded - text));
     put32(at, 6), put32(at + 4, (uint32_t)size), put32(at + 8, 0);
     put32(at + 12, (uint32_t)(time_ns >> 32)), put32(at + 16, (uint32_t)time_ns);
     put32(at + 20, (uint32_t)captured), put32(at + 24, host32(header + LENGTH));
-    put32(at + HEAD + padded - 4, 0);
-    memcpy(at + HEAD, frame, (size_t)captured);
-    at += HEAD + padded;
-    put32(at, 1 | (uint32_t)form->bytes << 16); /* opt_comment */
-    put32(at + text, 0);
-    memcpy(at + 4, form->octets, (size_t)form->bytes);
-    for (int i = 0; i < form->count; i++)
-        put_number(at + 4 + form->places[i], numbers[i]);
-    at += 4 + text;
+    put32(text_at - 4, 1 | (uint32_t)text << 16); /* opt_comment */
+    at = text_at + text_padded;
     put32(at, 2 | 4 << 16); /* epb_flags: the way it went */
     put32(at + 4, header[PACKET_TYPE] == OUTGOING ? 2 : 1);
     put32(at + 8, 0); /* opt_endofopt */
@@ -309,47 +322,71 @@ static int take(Lane *lane, int32_t number, const Segment *s, const uint8_t *hea
     return 1;
 }
 
-/* Look at one frame of the memory. Returns 1 if it was taken; else 0, and says in slow what is known of it. */
-static int look(Lane *lane, const uint8_t *memory, int64_t at, Slow *slow)
+/* A frame whose headers have been read. Returns 1 if it was taken; else 0, and says in slow what is known of it. */
+static int settle(Lane *lane, const uint8_t *memory, int64_t at, const Segment *s, int32_t number, Slow *slow)
 {
-    const uint8_t *header = memory + at, *frame = header + host16(header + MAC_AT);
-    Segment s;
-
-    read_segment(frame, host32(header + CAPTURED), host32(header + LENGTH), &s);
-    slow->at = at, slow->what = s.what ? KEYED : NOT_TCP, slow->session = -1;
-    if (!s.what)
-        return 0;
-    slow->session = find(lane, s.key);
-    if (slow->session < 0)
-        return 0;
-    Session *session = &lane->sessions[slow->session];
-    if (!session->stopped && s.what == PLAIN && take(lane, slow->session, &s, header, frame))
-        return 1;
-    session->stopped = 1; /* what follows has to wait for this one */
+    if (number >= 0) {
+        Session *session = &lane->sessions[number];
+        const uint8_t *header = memory + at;
+        if (!session->stopped && s->what == PLAIN && take(lane, number, s, header, header + host16(header + MAC_AT)))
+            return 1;
+        session->stopped = 1; /* what follows has to wait for this one */
+    }
+    slow->at = at, slow->session = number, slow->what = s->what ? KEYED : NOT_TCP;
     return 0;
 }
 
+static void read_headers(const Lane *lane, const uint8_t *memory, int64_t at, Segment *s, int32_t *number)
+{
+    const uint8_t *header = memory + at;
+    read_segment(header + host16(header + MAC_AT), host32(header + CAPTURED), host32(header + LENGTH), s);
+    *number = s->what ? find(lane, s->key) : -1;
+}
+
 /* Look at the frames of a block (from header offset *at, *left of them). Stops where slow is full, behind a frame that is
- * no TCP segment, which may concern any session, and when most_bytes of blocks wait. Returns how many slow ones there are. */
+ * no TCP segment, which may concern any session, and when most_bytes of blocks wait. Returns how many slow ones there are.
+ *
+ * A few frames at a time: first all their headers are read, and the memory that they will be written to is asked for;
+ * then they are taken. By then it has come into the processor's cache. */
 int32_t lane_look(Lane *lane, const uint8_t *memory, int64_t *at, int32_t *left, Slow *slow, int32_t most_slow,
                   int64_t most_bytes)
 {
-    int32_t found = 0;
+    Segment segments[GROUP];
+    int32_t numbers[GROUP], found = 0;
+    int64_t places[GROUP];
 
-    while (*left > 0 && found < most_slow && lane->waiting_bytes < most_bytes) {
-        int64_t here = *at;
-        *at += host32(memory + here + NEXT);
-        --*left;
-        __builtin_prefetch(memory + *at + 64);
-        __builtin_prefetch(memory + *at + 128);
-        if (!look(lane, memory, here, &slow[found]) && slow[found++].what == NOT_TCP)
+    while (*left > 0 && found + GROUP <= most_slow && lane->waiting_bytes < most_bytes) {
+        int count = 0, last = 0;
+        while (count < GROUP && *left > 0 && !last) {
+            int64_t here = *at;
+            *at += host32(memory + here + NEXT);
+            --*left;
+            places[count] = here;
+            read_headers(lane, memory, here, &segments[count], &numbers[count]);
+            if (numbers[count] >= 0) {
+                const Session *session = &lane->sessions[numbers[count]];
+                const uint8_t *tail = session->octets + session->octets_used;
+                for (int line = 0; line < 5; line++)
+                    __builtin_prefetch(tail + 64 * line, 1);
+            }
+            last = segments[count++].what == NOT_TCP;
+        }
+        for (int i = 0; i < count; i++)
+            found += !settle(lane, memory, places[i], &segments[i], numbers[i], &slow[found]);
+        if (last)
             break;
     }
     return found;
 }
 
 /* The same for one frame: for one that was slow, when its session may have been armed since. */
-int32_t lane_try(Lane *lane, const uint8_t *memory, int64_t at, Slow *slow) { return look(lane, memory, at, slow); }
+int32_t lane_try(Lane *lane, const uint8_t *memory, int64_t at, Slow *slow)
+{
+    Segment s;
+    int32_t number;
+    read_headers(lane, memory, at, &s, &number);
+    return settle(lane, memory, at, &s, number, slow);
+}
 
 /* A session is ready: from now on its plain segments are taken here. The frame at this offset is one of its segments;
  * from_server: who sent it. footing: where the client and where the server stands (lab.session.bulk.Footing).
@@ -440,40 +477,47 @@ void lane_trim(Lane *lane)
     }
 }
 
-/* texts: the six comments one after the other, with their lengths; places: three a comment, -1 where there is none. */
-Lane *lane_new(const uint8_t *texts, const int32_t *bytes, const int32_t *places)
+void lane_delete(Lane *lane)
+{
+    for (int i = 0; lane->sessions && i < MOST_SESSIONS; i++)
+        free(lane->sessions[i].octets);
+    free(lane->texts), free(lane->slots), free(lane->sessions), free(lane->free), free(lane->touched), free(lane);
+}
+
+/* texts: the parts of the six comments one after the other; bytes: their lengths, four a comment, -1 for those that are
+ * not there. Returns NULL if there is no memory. */
+Lane *lane_new(const uint8_t *texts, const int32_t *bytes)
 {
     Lane *lane = calloc(1, sizeof *lane);
     int32_t total = 0;
 
     if (!lane)
         return NULL;
-    for (int i = 0; i < FORMS; i++)
-        total += bytes[i];
+    for (int i = 0; i < FORMS * (PLACES + 1); i++)
+        total += bytes[i] > 0 ? bytes[i] : 0;
     lane->texts = malloc((size_t)total);
     lane->slots = calloc(SLOTS, sizeof *lane->slots);
     lane->sessions = calloc(MOST_SESSIONS, sizeof *lane->sessions);
     lane->free = malloc(MOST_SESSIONS * sizeof *lane->free);
     lane->touched = malloc(MOST_SESSIONS * sizeof *lane->touched);
-    if (!lane->texts || !lane->slots || !lane->sessions || !lane->free || !lane->touched)
-        return NULL; /* the process is about to end for want of memory */
+    if (!lane->texts || !lane->slots || !lane->sessions || !lane->free || !lane->touched) {
+        lane_delete(lane);
+        return NULL;
+    }
     memcpy(lane->texts, texts, (size_t)total);
-    for (int i = 0, at = 0; i < FORMS; at += bytes[i++]) {
+    const uint8_t *text = lane->texts;
+    for (int i = 0; i < FORMS; i++, bytes += PLACES + 1) {
         Form *form = &lane->forms[i];
-        form->octets = lane->texts + at, form->bytes = bytes[i];
-        for (; form->count < PLACES && places[PLACES * i + form->count] >= 0; form->count++)
-            form->places[form->count] = places[PLACES * i + form->count];
+        form->numbers = -1, form->most_bytes = PLACES * DIGITS;
+        for (int part = 0; part <= PLACES && bytes[part] >= 0; part++) {
+            form->parts[part] = text, form->bytes[part] = bytes[part];
+            form->most_bytes += bytes[part], text += bytes[part];
+            form->numbers++;
+        }
     }
     for (int i = 0; i < MOST_SESSIONS; i++)
         lane->free[lane->free_count++] = MOST_SESSIONS - 1 - i;
     return lane;
-}
-
-void lane_delete(Lane *lane)
-{
-    for (int i = 0; i < MOST_SESSIONS; i++)
-        free(lane->sessions[i].octets);
-    free(lane->texts), free(lane->slots), free(lane->sessions), free(lane->free), free(lane->touched), free(lane);
 }
 
 int64_t lane_waiting(const Lane *lane) { return lane->waiting_bytes; }

@@ -116,7 +116,9 @@ def test_a_bulk_comment_is_true_to_the_frame() -> None:
     for short, long in zip(quick, thorough, strict=True):
         if short.startswith("Data:") and short != long:
             words = " ".join(short.split())
-            found = re.fullmatch(r"Data: octets (\d+) to (\d+) of the (\w+)'s stream(; ACK up to (\d+) of .*)?\.", words)
+            found = re.fullmatch(
+                r"Data: octets (\d+) to (\d+) of the (\w+)'s stream(; ACK up to (\d+) of .*)?\.", words
+            )
             assert found, short
             first, last, who, more, acked = found.groups()
             octets = f"octets {first} to {last}" if first != last else f"octet {first}"

@@ -11,7 +11,7 @@ from lab.session.tracker import Tracker
 from lab.store.reader import parse_capture
 from lab.wire.frame import Direction, Frame
 from tests.unit.capture.library import Blocks
-from tests.unit.capture.test_lane import Record, by_tracker, header_octets, pieces, with_ip_options
+from tests.unit.capture.test_lane import Record, by_lane, by_tracker, header_octets, pieces, with_ip_options
 from tests.unit.capture.traffic import Talk, checksum, mixed
 
 
@@ -53,9 +53,7 @@ def test_without_trouble_nearly_all_data_is_taken_by_the_library() -> None:
 def test_segments_behind_ip_options_keep_their_place(seed: int) -> None:
     chance = random.Random(seed)
     frames = mixed(seed, 12, 0.02)
-    frames = [
-        with_ip_options(f) if f.data[12:14] == b"\x08\x00" and chance.random() < 0.02 else f for f in frames
-    ]
+    frames = [with_ip_options(f) if f.data[12:14] == b"\x08\x00" and chance.random() < 0.02 else f for f in frames]
     check_alike(by_tracker(frames), by_native(frames, seed))
 
 
@@ -74,6 +72,22 @@ def test_an_icmp_error_and_arp_keep_their_place(seed: int) -> None:
     arp += b"\x02\0\0\0\0\x0a" + bytes([192, 0, 2, 10]) + b"\0" * 6 + bytes([192, 0, 2, 20])
     frames.insert(120, Frame(frames[120].time_ns, arp, len(arp), 0, Direction.INBOUND))
     check_alike(by_tracker(frames), by_native(frames, seed))
+
+
+def test_the_comments_are_those_of_the_lane_in_numpy_but_for_the_spaces() -> None:
+    talk = Talk(random.Random(3), 40000)
+    frames = [Frame(t, octets, len(octets), 0, d) for t, octets, d in talk.play(300, "fin")]
+    record, tracker = Record(), Tracker()
+    blocks = Blocks(tracker, record.act, record.bulk)
+    blocks.take(frames)
+    blocks.lane.close()
+    lane = by_lane(frames, 3)
+    name = lane.order[0]
+    ours, theirs = (parse_capture([header_octets() + bytes(one.blocks[name])]).comments for one in (record, lane))
+    same = [" ".join(a.split()) == " ".join(b.split()) for a, b in zip(ours, theirs, strict=True)]
+    assert sum(same) > 400
+    assert any("ACK up to" in comment for comment in ours)
+    assert not any("  " in comment for comment in ours)
 
 
 def test_where_the_library_is_not_there_it_is_said_with_none() -> None:
