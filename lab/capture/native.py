@@ -1,9 +1,9 @@
-"""The fast lane in C: plain segments go from the ring into their sessions' blocks in one pass (images/lab/native/lane.c).
+"""The fast lane in C: plain segments go from the ring into their sessions' blocks in one pass.
 
-The library looks at every frame of a block. Those that only go on in a session that is *armed* (ready for a run, and
-the library knows where both its ends stand) are taken there: checked, added up, and their packet blocks put together.
-Everything else comes here as a *slow* frame, in order, and goes to the tracker; before that the run of its session is
-booked, so nothing changes places. A session that is ready after such a frame is armed anew.
+The library (images/lab/native/lane.c) looks at every frame of a block. Those that only go on in a session that is
+*armed* (ready for a run, and the library knows where both its ends stand) are taken there: checked, added up, and their
+packet blocks put together. Everything else comes here as a *slow* frame, in order, and goes to the tracker; before that
+the run of its session is booked, so nothing changes places. A session that is ready after such a frame is armed anew.
 
 ``lab.capture.lane`` does the same with NumPy, pile by pile, where the library is not there; tests hold both to the
 tracker's results.
@@ -179,7 +179,7 @@ class NativeLane:
         self._library.lane_delete(self._lane)
 
     def _take_slow(self, slow: _Slow, *, fresh: bool) -> None:
-        """A frame that the library left to us. fresh: whether nothing was armed or given back since it was looked at."""
+        """A frame that the library left to us. fresh: whether nothing was armed or given back since it was seen."""
         if slow.what and not fresh:
             if self._library.lane_try(self._lane, self._memory, slow.at, ctypes.byref(self._again)):
                 return

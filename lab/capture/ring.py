@@ -67,8 +67,10 @@ class Statistics(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A block of the ring that is ready. first_at: where the first frame's header lies in the ring's memory; frames: how
-    many there are; last_ns: when the last one came."""
+    """A block of the ring that is ready.
+
+    first_at: where the first frame's header lies in the ring's memory. frames: how many. last_ns: the last one's time.
+    """
 
     first_at: int
     frames: int

@@ -7,7 +7,8 @@ progress.
 How frames get from the ring to the tracker and the store, one by one or many at once, is in lab.capture.intake.
 
 Time. Frames carry the kernel's wall clock, which somebody may set. What the tracker is told between frames is the time
-of the last frame plus what a monotonic clock has measured since: a clock set back or forward ends no session and keeps none alive.
+of the last frame plus what a monotonic clock has measured since: a clock set back or forward ends no session and keeps
+none alive.
 """
 
 from __future__ import annotations

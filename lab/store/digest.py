@@ -29,7 +29,7 @@ from lab.store.files import read_json
 FORMAT = "echolab-digest-1"
 ALGORITHM = "HMAC-SHA256"
 UNSIGNED = "unsigned"
-_CHUNK_BYTES = 1024 * 1024
+_CHUNK_BYTES = 128 * 1024
 
 State = Literal["genuine", "edited", "other-key", "unsigned", "unreadable"]
 

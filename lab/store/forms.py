@@ -1,4 +1,4 @@
-"""The form of a comment: a text with places for numbers, all of one width, so that ten thousand can be filled in at once."""
+"""The form of a comment: a text with places for numbers of one width, so that many can be filled in at once."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@
 enum { ACK = 0x10, PSH = 0x08 };
 enum { NOT_TCP = 0, KEYED = 1, PLAIN = 2 }; /* what is known of a frame */
 enum { SLOTS = 1 << 16, MOST_SESSIONS = 1 << 14, FORMS = 6, PLACES = 3 };
-enum { HEAD = 28, TAIL = 16, DIGITS = 12, GROUP = 16 };
+enum { HEAD = 28, TAIL = 16, DIGITS = 12, GROUP = 16, AHEAD = 2048 };
 #define LARGEST_NUMBER 999999999999LL
 
 /* Where the parts of struct tpacket3_hdr and of the sockaddr_ll behind it lie (packet_mmap.rst). */
@@ -362,6 +362,8 @@ int32_t lane_look(Lane *lane, const uint8_t *memory, int64_t *at, int32_t *left,
             *at += host32(memory + here + NEXT);
             --*left;
             places[count] = here;
+            for (int line = 0; line < 4; line++) /* the kernel has written these frames on another processor */
+                __builtin_prefetch(memory + here + AHEAD + 64 * line);
             read_headers(lane, memory, here, &segments[count], &numbers[count]);
             if (numbers[count] >= 0) {
                 const Session *session = &lane->sessions[numbers[count]];
