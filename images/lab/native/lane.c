@@ -16,8 +16,8 @@
 
 enum { ACK = 0x10, PSH = 0x08 };
 enum { NOT_TCP = 0, KEYED = 1, PLAIN = 2 }; /* what is known of a frame */
-enum { SLOTS = 1 << 16, MOST_SESSIONS = 1 << 14, FORMS = 6, PLACES = 3 };
-enum { HEAD = 28, TAIL = 16, DIGITS = 12, GROUP = 16, AHEAD = 2048 };
+enum { SLOTS = 1 << 15, MOST_SESSIONS = 1 << 14, FORMS = 6, PLACES = 3 };
+enum { HEAD = 28, TAIL = 16, DIGITS = 12, GROUP = 32, AHEAD = 2048, LINE = 64 };
 #define LARGEST_NUMBER 999999999999LL
 
 /* Where the parts of struct tpacket3_hdr and of the sockaddr_ll behind it lie (packet_mmap.rst). */
@@ -128,6 +128,7 @@ static void read_segment(const uint8_t *frame, int64_t captured, int64_t length,
     uint32_t ports[2];
 
     s->what = NOT_TCP;
+    memset(s->key, 0, sizeof s->key);
     if (captured < 54)
         return;
     uint32_t type = get16(frame + 12);
@@ -137,8 +138,7 @@ static void read_segment(const uint8_t *frame, int64_t captured, int64_t length,
         tcp_at = 34;
         ip_bytes = get16(frame + 16);
         tcp_bytes = ip_bytes - 20;
-        s->key[0] = get32(frame + 26), s->key[1] = 0;
-        s->key[2] = get32(frame + 30), s->key[3] = 0;
+        s->key[0] = get32(frame + 26), s->key[2] = get32(frame + 30);
         pseudo = added(frame + 26, 8, 0);
     } else if (type == 0x86DD) {
         if (captured < 74 || frame[14] >> 4 != 6 || frame[20] != 6)
@@ -186,9 +186,9 @@ static uint32_t slot_of(const uint64_t key[5])
     return (uint32_t)(mixed >> 32) & (SLOTS - 1);
 }
 
-static int32_t find(const Lane *lane, const uint64_t key[5])
+static int32_t find(const Lane *lane, const uint64_t key[5], uint32_t slot)
 {
-    for (uint32_t slot = slot_of(key);; slot = (slot + 1) & (SLOTS - 1)) {
+    for (;; slot = (slot + 1) & (SLOTS - 1)) {
         int32_t number = lane->slots[slot] - 1;
         if (number < 0)
             return -1;
@@ -336,42 +336,55 @@ static int settle(Lane *lane, const uint8_t *memory, int64_t at, const Segment *
     return 0;
 }
 
-static void read_headers(const Lane *lane, const uint8_t *memory, int64_t at, Segment *s, int32_t *number)
+static void read_frame(const uint8_t *memory, int64_t at, Segment *s)
 {
     const uint8_t *header = memory + at;
     read_segment(header + host16(header + MAC_AT), host32(header + CAPTURED), host32(header + LENGTH), s);
-    *number = s->what ? find(lane, s->key) : -1;
+}
+
+static inline void ask_for(const void *memory, int bytes, int to_write) /* into the processor's cache */
+{
+    for (int at = 0; at < bytes; at += LINE)
+        if (to_write)
+            __builtin_prefetch((const uint8_t *)memory + at, 1);
+        else
+            __builtin_prefetch((const uint8_t *)memory + at, 0);
 }
 
 /* Look at the frames of a block (from header offset *at, *left of them). Stops where slow is full, behind a frame that is
  * no TCP segment, which may concern any session, and when most_bytes of blocks wait. Returns how many slow ones there are.
  *
- * A few frames at a time: first all their headers are read, and the memory that they will be written to is asked for;
- * then they are taken. By then it has come into the processor's cache. */
+ * Thousands of sessions don't fit into the processor's cache, and waiting for each would take longer than all the rest.
+ * So some frames go through together, step by step, and each step asks for the memory that the next one needs. */
 int32_t lane_look(Lane *lane, const uint8_t *memory, int64_t *at, int32_t *left, Slow *slow, int32_t most_slow,
                   int64_t most_bytes)
 {
     Segment segments[GROUP];
     int32_t numbers[GROUP], found = 0;
+    uint32_t slots[GROUP];
     int64_t places[GROUP];
 
     while (*left > 0 && found + GROUP <= most_slow && lane->waiting_bytes < most_bytes) {
         int count = 0, last = 0;
-        while (count < GROUP && *left > 0 && !last) {
-            int64_t here = *at;
-            *at += host32(memory + here + NEXT);
+        for (; count < GROUP && *left > 0 && !last; count++) {
+            places[count] = *at;
+            ask_for(memory + *at + AHEAD, 4 * LINE, 0); /* the kernel has written these frames on another processor */
+            read_frame(memory, *at, &segments[count]);
+            slots[count] = slot_of(segments[count].key);
+            ask_for(&lane->slots[slots[count]], 1, 0);
+            last = segments[count].what == NOT_TCP;
+            *at += host32(memory + *at + NEXT);
             --*left;
-            places[count] = here;
-            for (int line = 0; line < 4; line++) /* the kernel has written these frames on another processor */
-                __builtin_prefetch(memory + here + AHEAD + 64 * line);
-            read_headers(lane, memory, here, &segments[count], &numbers[count]);
-            if (numbers[count] >= 0) {
-                const Session *session = &lane->sessions[numbers[count]];
-                const uint8_t *tail = session->octets + session->octets_used;
-                for (int line = 0; line < 5; line++)
-                    __builtin_prefetch(tail + 64 * line, 1);
-            }
-            last = segments[count++].what == NOT_TCP;
+        }
+        for (int i = 0; i < count; i++) {
+            int32_t likely = lane->slots[slots[i]] - 1;
+            if (likely >= 0)
+                ask_for(&lane->sessions[likely], sizeof(Session), 1);
+        }
+        for (int i = 0; i < count; i++) {
+            numbers[i] = segments[i].what ? find(lane, segments[i].key, slots[i]) : -1;
+            if (numbers[i] >= 0)
+                ask_for(lane->sessions[numbers[i]].octets + lane->sessions[numbers[i]].octets_used, 5 * LINE, 1);
         }
         for (int i = 0; i < count; i++)
             found += !settle(lane, memory, places[i], &segments[i], numbers[i], &slow[found]);
@@ -385,9 +398,8 @@ int32_t lane_look(Lane *lane, const uint8_t *memory, int64_t *at, int32_t *left,
 int32_t lane_try(Lane *lane, const uint8_t *memory, int64_t at, Slow *slow)
 {
     Segment s;
-    int32_t number;
-    read_headers(lane, memory, at, &s, &number);
-    return settle(lane, memory, at, &s, number, slow);
+    read_frame(memory, at, &s);
+    return settle(lane, memory, at, &s, s.what ? find(lane, s.key, slot_of(s.key)) : -1, slow);
 }
 
 /* A session is ready: from now on its plain segments are taken here. The frame at this offset is one of its segments;
@@ -400,7 +412,7 @@ int32_t lane_arm(Lane *lane, const uint8_t *memory, int64_t at, int32_t from_ser
     Segment s;
 
     read_segment(frame, host32(header + CAPTURED), host32(header + LENGTH), &s);
-    if (!s.what || !lane->free_count || find(lane, s.key) >= 0)
+    if (!s.what || !lane->free_count || find(lane, s.key, slot_of(s.key)) >= 0)
         return -1;
     int32_t number = lane->free[--lane->free_count];
     Session *session = &lane->sessions[number];
