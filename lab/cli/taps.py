@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,23 @@ from lab.analysis.wirelog import deeds
 from lab.cli.analyses import analyses_of
 from lab.cli.errors import ASKED_WRONGLY, RefusedError
 from lab.cli.look import Adder, style_of
-from lab.cli.naming import NAMES, capture_named
+from lab.cli.naming import NAMES, capture_named, captures_of
 from lab.report.asjson import plain
 from lab.report.mermaid import ladder_mermaid
 from lab.report.pairing import crossing_rungs, path_lines
 from lab.report.rungs import Rung
 from lab.report.svgladder import ladder_svg
 from lab.report.text import duration
+from lab.store.index import SessionEntry, sessions
 
 
 def add_command(command: Adder) -> None:
     """Add ``compare`` to the command line."""
     made = command("compare", "put the client's and the server's capture of a session together", _compare)
-    made.add_argument("client", help=f"the capture of the tap beside the client: {NAMES}")
-    made.add_argument("server", help="the capture of the tap beside the server")
+    made.add_argument("client", nargs="?", help=f"the capture of the tap beside the client: {NAMES}")
+    made.add_argument(
+        "server", nargs="?", help="beside the server; without both: the latest session that two taps have"
+    )
     made.add_argument("--session", type=int, metavar="N", help="of several sessions: the Nth that both have")
     made.add_argument("--log", type=Path, metavar="FILE", help="the wire's log ('echolab wire log'): who did what, too")
     form = made.add_mutually_exclusive_group()
@@ -41,7 +44,10 @@ def add_command(command: Adder) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    paths = [capture_named(name, options) for name in (options.client, options.server)]
+    if options.client and not options.server:
+        raise RefusedError("name two captures, the client's tap's and the server's; or none: the latest", ASKED_WRONGLY)
+    names = (options.client, options.server)
+    paths = [capture_named(name, options) for name in names] if options.client else latest_pair(captures_of(options))
     found = _one_pair(paths, options.session)
     every = crossing_rungs(found, raw=options.raw)
     done = deeds(found, log_of(options.log)) if options.log else None
@@ -64,6 +70,28 @@ def _compare(options: argparse.Namespace) -> int:
         style = style_of(options)
         print(style.plain(told_in_words(found, every, style.width, done)))
     return 0
+
+
+def latest_pair(captures: Path) -> list[Path]:
+    """The captures of the latest session that has been recorded beside the client and beside the server. Raises
+    RefusedError if there is none."""
+    beside: dict[tuple[str, str], SessionEntry] = {}
+    for entry in sorted(sessions(captures), key=lambda entry: entry.start_ns, reverse=True):
+        tap, client, server = (_part(entry.facts, name) for name in ("tap", "client", "server"))
+        side = str(tap.get("name"))
+        ends = f"{client.get('address')} {client.get('port')} {server.get('address')} {server.get('port')}"
+        other = beside.get((ends, "server-tap" if side == "client-tap" else "client-tap"))
+        if other is not None and {side, str(_part(other.facts, "tap").get("name"))} == {"client-tap", "server-tap"}:
+            return [one.pcapng_path for one in ((entry, other) if side == "client-tap" else (other, entry))]
+        beside.setdefault((ends, side), entry)
+    raise RefusedError(
+        f"{captures} has no session of two taps: 'docker compose --profile wire up' starts a tap beside the client, too"
+    )
+
+
+def _part(facts: Mapping[str, object], name: str) -> Mapping[str, object]:
+    found = facts.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _one_pair(paths: list[Path], session: int | None) -> Comparison:
