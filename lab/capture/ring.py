@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from lab.capture.errors import TapError
-from lab.capture.filter import EXPRESSION, SockFilter, compile_program
+from lab.capture.filter import EXPRESSION, NOT_OURS, SockFilter, compile_program
 from lab.wire.frame import Direction, Frame
 
 if TYPE_CHECKING:
@@ -131,8 +131,9 @@ class Ring:
         )
 
     def _attach(self, program: list[SockFilter]) -> None:
-        array = (SockFilter * len(program))(*program)
-        self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, bytes(SockFprog(len(program), array)))
+        whole = [*(SockFilter(*words) for words in NOT_OURS), *program]
+        array = (SockFilter * len(whole))(*whole)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, bytes(SockFprog(len(whole), array)))
 
     def _map(self) -> None:
         self._socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)

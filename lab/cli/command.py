@@ -21,6 +21,7 @@ from lab.cli.look import add_commands
 from lab.cli.naming import capture_named, captures_of
 from lab.cli.taps import add_command as add_compare
 from lab.cli.verify import verify_all
+from lab.cli.wire import add_wire_command
 from lab.store.errors import CaptureFileError, StoreError
 from lab.store.index import sessions
 from lab.store.prune import prune
@@ -68,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
 
     add_exercise_commands(commands)
     add_grade_command(commands)
+    add_wire_command(commands)
     completing = commands.add_parser("completion", help="print a completion script", description="Print one.")
     completing.add_argument("shell", choices=SHELLS)
     completing.set_defaults(run=_completion)

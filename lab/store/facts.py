@@ -15,6 +15,9 @@ from lab.store.blocks import InterfaceFacts
 RUN_SCHEMA = 1
 OPEN = "open"
 CUT = "cut"
+SERVER_TAP = "server-tap"
+"""The name of the tap beside the server, which every lab has; \"latest\" means its sessions."""
+
 STILL_OPEN = "The session is still open: wait until it has ended."
 
 
@@ -28,7 +31,7 @@ class RunFacts:
     """
 
     start_ns: int
-    tap: str = "server-tap"
+    tap: str = SERVER_TAP
     lab_version: str = ""
     languages: Mapping[str, str] | None = None
     ring_bytes: int | None = None

@@ -5,8 +5,8 @@ Windows does not allow in a name. A tap holds a lock on its folder for as long a
 lock when the process ends, however it ends. So the next tap knows, without asking anybody, whose unfinished files it
 may mend.
 
-``latest.txt`` names the newest run. It is a text file, not a link: Windows lets few people make links, and a zip of the
-folder keeps a text file.
+``latest.txt`` names the newest run of the tap beside the server. It is a text file, not a link: Windows lets few people
+make links, and a zip of the folder keeps a text file.
 """
 
 from __future__ import annotations
@@ -118,12 +118,15 @@ class RunFolder:
     def __init__(self, path: Path, lock: RunLock) -> None:
         self.path = path
         self.name = path.name
+        self.is_latest = True
         self._lock = lock
         self._written = ""
 
     @classmethod
-    def create(cls, captures: Path, start_ns: int) -> RunFolder:
+    def create(cls, captures: Path, start_ns: int, *, is_latest: bool = True) -> RunFolder:
         """Makes captures/<run>/, locks it and points latest.txt to it. Raises StoreError.
+
+        is_latest: False for a second tap beside the lab's own, so that "latest" always means the same tap's.
 
         captures itself must be there: making it here would hide a mistyped path or a volume that is not mounted.
         """
@@ -137,6 +140,7 @@ class RunFolder:
             except OSError as cause:
                 raise store_error("make the folder for this run", path, cause) from cause
             run = cls(path, RunLock(path))
+            run.is_latest = is_latest
             run.claim()
             return run
         raise StoreError("cannot make a folder for this run: too many of this second", captures, "wait a second")
@@ -148,7 +152,8 @@ class RunFolder:
             self._lock.take()
         except OSError as cause:
             raise store_error("lock the folder of this run", self.path, cause) from cause
-        write_whole(self.path.parent / LATEST, self.name + "\n")
+        if self.is_latest:
+            write_whole(self.path.parent / LATEST, self.name + "\n")
 
     def restore(self) -> None:
         """Makes the folder again after somebody removed it under the tap. Raises StoreError."""

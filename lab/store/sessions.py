@@ -23,6 +23,7 @@ from lab.store.digest import file_sha256, sign
 from lab.store.errors import StoreError, store_error
 from lab.store.facts import (
     OPEN,
+    SERVER_TAP,
     STILL_OPEN,
     FileFacts,
     RunFacts,
@@ -93,7 +94,7 @@ class SessionStore:
         self._lost_before_trouble = 0
         self._next_retry_ns = 0
         self._next_run_facts_ns = 0
-        self.run = RunFolder.create(captures, run.start_ns)
+        self.run = RunFolder.create(captures, run.start_ns, is_latest=run.tap == SERVER_TAP)
         self.run.write_facts(self._run_facts(None))
 
     @property

@@ -50,6 +50,15 @@ def test_the_pointer_wins_over_the_name_when_the_clock_was_set_back(tmp_path: Pa
     assert latest_run(tmp_path) == run.path
 
 
+def test_a_second_tap_s_run_is_not_the_latest(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, START_NS)
+    other = RunFolder.create(tmp_path, START_NS, is_latest=False)
+    assert other.path != run.path
+    assert latest_run(tmp_path) == run.path
+    other.restore()
+    assert latest_run(tmp_path) == run.path
+
+
 def test_there_is_no_latest_run_without_a_run(tmp_path: Path) -> None:
     assert latest_run(tmp_path) is None
 

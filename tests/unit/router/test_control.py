@@ -1,0 +1,153 @@
+"""Telling a running wire what to do: the socket, the log's bound, the command's words. The wire itself is a small
+stand-in here; the live tests have the real one."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.router import control, logbook, place, ready
+from lab.router.__main__ import main
+from lab.router.errors import WireError
+from lab.router.logbook import Logbook
+
+
+@pytest.fixture
+def wire(tmp_path: Path) -> Iterator[Path]:
+    """A folder in which something answers as a wire does."""
+
+    def answer(request: control.Answer) -> control.Answer:
+        if request["do"] == "load" and "boom" in request["text"]:
+            return {"error": "no"}
+        return {"name": request.get("name", "empty"), "rules": [], "forwarded": 3, "missed": 0, "refused": 0}
+
+    listener = control.Listener(tmp_path, answer)
+    stop = threading.Event()
+
+    def serve() -> None:
+        listener._socket.settimeout(0.05)
+        while not stop.is_set():
+            try:
+                listener.serve()
+            except TimeoutError:
+                continue
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield tmp_path
+    stop.set()
+    thread.join()
+    listener.close()
+
+
+def test_a_request_is_answered(wire: Path) -> None:
+    assert control.ask(wire, {"do": "show"})["forwarded"] == 3
+
+
+def test_a_refusal_is_an_error_with_the_wire_s_words(wire: Path) -> None:
+    with pytest.raises(WireError, match=r"^no$"):
+        control.ask(wire, {"do": "load", "text": "boom"})
+
+
+@pytest.mark.parametrize("octets", [b"\n", b"{\n", b"[]\n", b"\xff\xfe\n"])
+def test_nonsense_is_answered_with_an_error(wire: Path, octets: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(wire / control.SOCKET))
+        connection.sendall(octets)
+        assert "error" in json.loads(control.received(connection))
+
+
+def test_an_asker_that_says_nothing_is_sent_away_and_the_next_is_served(wire: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(str(wire / control.SOCKET))
+        assert control.ask(wire, {"do": "show"})["forwarded"] == 3
+
+
+def test_without_a_wire_the_sentence_says_how_to_start_one(tmp_path: Path) -> None:
+    with pytest.raises(WireError, match="docker compose --profile wire up"):
+        control.ask(tmp_path, {"do": "show"})
+
+
+def test_the_command_loads_a_scenario_by_its_name(wire: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--folder", str(wire), "load", "lost-syn"]) == 0
+    assert "script lost-syn" in capsys.readouterr().out
+
+
+def test_a_broken_script_never_reaches_the_wire(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "x.wire"
+    script.write_text("client dta: drop\n")
+    assert main(["--folder", str(tmp_path), "load", str(script)]) == 2
+    assert capsys.readouterr().err.startswith("line 1, column 8: ")
+
+
+def test_an_unknown_script_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--folder", str(tmp_path), "check", "nowhere"]) == 1
+    assert "there is no script 'nowhere'" in capsys.readouterr().err
+
+
+def test_the_log_is_written_on_flush_and_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    book = Logbook(tmp_path)
+    book.add({"event": "in", "frame": 1})
+    assert logbook.lines(tmp_path) == []
+    book.flush()
+    assert main(["--folder", str(tmp_path), "log"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"event": "in", "frame": 1}
+    book.clear()
+    assert logbook.lines(tmp_path) == []
+
+
+def test_the_log_keeps_two_files_and_no_more(tmp_path: Path) -> None:
+    book = Logbook(tmp_path, full_bytes=100)
+    for number in range(50):
+        book.add({"frame": number})
+        book.flush()
+    kept = [json.loads(line)["frame"] for line in logbook.lines(tmp_path)]
+    assert kept == list(range(kept[0], 50))
+    assert 8 < len(kept) < 20
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 200
+
+
+def test_the_last_lines_alone_can_be_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    book = Logbook(tmp_path)
+    for number in range(5):
+        book.add({"frame": number})
+    book.close()
+    assert main(["--folder", str(tmp_path), "log", "--last", "2"]) == 0
+    assert [json.loads(line)["frame"] for line in capsys.readouterr().out.splitlines()] == [3, 4]
+
+
+def test_hosts_come_from_the_hosts_file() -> None:
+    table = "127.0.0.1 localhost\n192.0.2.10 server # s\n192.0.2.20\tclient\n2001:db8::10 server6\n192.0.2.30 gate\n"
+    assert {address.hex(): side for address, side in place.hosts_of(table).items()} == {
+        "c000020a": "server",
+        "c0000214": "client",
+        "20010db8000000000000000000000010": "server",
+    }
+
+
+def test_spare_addresses_are_of_the_network_and_nobody_s() -> None:
+    import ipaddress
+
+    net = ipaddress.ip_interface("192.0.2.40/25")
+    found = place.spare(net, [bytes((192, 0, 2, 126))])
+    assert len(found) == 30
+    assert all(ipaddress.ip_address(address) in net.network for address in found)
+    assert bytes((192, 0, 2, 126)) not in found
+    assert bytes((192, 0, 2, 127)) not in found
+
+
+def test_the_probe_tells_a_living_wire_from_a_stuck_and_a_missing_one(tmp_path: Path) -> None:
+    import os
+    import time
+
+    sign = tmp_path / "ready"
+    assert ready.main(str(sign)) == 1
+    sign.touch()
+    assert ready.main(str(sign)) == 0
+    os.utime(sign, (time.time() - 60,) * 2)
+    assert ready.main(str(sign)) == 1

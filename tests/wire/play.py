@@ -1,0 +1,255 @@
+"""One play: a scenario loaded, a conversation held through it, and everything that was seen of it collected and judged.
+
+Judged at once: the captures against each other, the wire's log against both frame by frame, the kernels' counters, the
+conversation's outcome. tshark is asked later about many plays at a time (``tests.wire.shark``), as it starts slowly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.wire.expect import CONVERSATIONS, WATCHED, Expectation, against, within
+from tests.wire.seen import SIDES, Identity, Seen, Story, frames_of
+from tests.wire.stand import Stand, StandError, until
+
+MEMBERS = ("src", "dst", "ip_id", "ttl", "sport", "dport", "seq", "ack", "flags", "window", "len", "checksum")
+SETTLED_S = 6.0
+
+
+@dataclass
+class Play:
+    """What came of one play. paths: the captures at either tap (several where the tap cuts). complaints: empty if all
+    is as intended. late_ms: by how much the wire was late at most, for no reason but the machine's."""
+
+    expected: Expectation
+    version: int
+    stand: str
+    outcome: str = ""
+    port: int = 0
+    paths: dict[str, list[Path]] = field(default_factory=dict)
+    story: Story | None = None
+    log: list[dict[str, Any]] = field(default_factory=list)
+    moved: dict[str, dict[str, int]] = field(default_factory=dict)
+    verdicts: dict[str, str] = field(default_factory=dict)
+    complaints: list[str] = field(default_factory=list)
+    marks: dict[str, Counter[str]] = field(default_factory=dict)
+    late_ms: float = 0.0
+
+    @property
+    def differences(self) -> list[str]:
+        """Every way in which the captures differ."""
+        return sorted(self.story.differences) if self.story else []
+
+
+def play(stand: Stand, expected: Expectation, version: int) -> Play:
+    """Play a scenario once on an idle stand, and judge it. A stand that fails is a complaint, too."""
+    one = Play(expected, version, stand.project)
+    try:
+        stand.quiet()
+        if expected.remembers:
+            for side in SIDES:
+                stand.steer(side)
+        _hold(stand, one)
+        settle(stand, one)
+    except StandError as error:
+        one.complaints.append(str(error))
+    if expected.remembers:
+        for side in SIDES:
+            stand.steer(side)
+    one.complaints += judged(one)
+    return one
+
+
+def _hold(stand: Stand, one: Play) -> None:
+    """Load the script, hold the conversation, read the counters before and after."""
+    expected = one.expected
+    answer = stand.load(expected.scenario, expected.script)
+    if "error" in answer:
+        raise StandError(f"the wire refuses the script: {answer['error']}")
+    before = stand.counters()
+    steps, end = CONVERSATIONS[expected.play]
+    told = stand.beside("client").ask(
+        "converse",
+        address=stand.address("server", one.version),
+        port=expected.port,
+        steps=steps,
+        end=end,
+        patience_s=expected.patience_s,
+    )
+    one.outcome, one.port = told["outcome"], told["port"]
+    stand.quiet()
+    after = stand.counters()
+    one.moved = {side: {name: after[side][name] - before[side][name] for name in WATCHED} for side in SIDES}
+
+
+def settle(stand: Stand, one: Play) -> None:
+    """Wait until captures and log agree; keep the last state if they never do."""
+    begun_ns = 0
+    pattern = f"*-client*-{one.port}-server*.pcapng"
+
+    def agree() -> bool:
+        nonlocal begun_ns
+        one.log = stand.log()
+        begun_ns = one.log[0]["time_ns"]
+        one.paths = {side: stand.captures_of(side, pattern, begun_ns) for side in SIDES}
+        frames = {side: [one for path in one.paths[side] for one in frames_of(path)] for side in SIDES}
+        ends = {side: stand.address(side, one.version) for side in SIDES}
+        one.story = Story(frames["client"], frames["server"], ends, arrivals(one.log))
+        one.verdicts = {side: ", ".join(map(verdict, one.paths[side])) for side in SIDES}
+        over = all(one.verdicts[side] == one.expected.verdict.get(side, "complete") for side in SIDES)
+        return over and not pending(one.log) and not disagreements(one, stand.wire_mac)
+
+    try:
+        until(agree, "captures and log that agree", SETTLED_S)
+    except StandError:
+        one.complaints += [*disagreements(one, stand.wire_mac)[:6], *pending(one.log)]
+    if one.expected.flood:
+        one.complaints += _flood(stand, one, begun_ns)
+    one.late_ms = lateness_ms(one.log, one.expected.way_ms)
+
+
+def verdict(path: Path) -> str:
+    """What the tap says of a capture by now."""
+    return str(json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["verdict"])
+
+
+def pending(log: list[dict[str, Any]]) -> list[str]:
+    """Frames that are still in the wire: they have come, no rule took them away, and they have not left."""
+    away = {"drop", "blackhole", "no room: lost"}
+    left = {line["frame"] for line in log if line["event"] in ("out", "queue-full", "too-big")}
+    came = [line["frame"] for line in log if line["event"] == "in" and not away & set(line.get("did", ()))]
+    return [f"frame {frame} has come and not left" for frame in came if frame not in left]
+
+
+def _flood(stand: Stand, one: Play, begun_ns: int) -> list[str]:
+    """Whether every forged SYN of a flood is in the log and at the server's tap, where each is a session of its own."""
+    wanted = one.expected.flood
+    told = {identity_of(line) for line in one.log if line.get("forged") == "flood" and line["event"] == "out"}
+    found: set[Identity] = set()
+
+    def seen() -> bool:
+        for path in stand.captures_of("server", f"*-server*-{one.expected.port}.pcapng", 0):
+            later = (frame for frame in frames_of(path) if frame.time_ns >= begun_ns)
+            found.update(frame.identity for frame in later if frame.identity in told)
+        return len(found) == wanted
+
+    try:
+        until(seen, "the flood at the server's tap", SETTLED_S)
+    except StandError as error:
+        return [f"{error}: {len(told)} in the log, {len(found)} at the tap, {wanted} intended"]
+    return [] if len(told) == wanted else [f"{len(told)} SYNs of a flood in the log, not {wanted}"]
+
+
+def identity_of(line: dict[str, Any]) -> Identity:
+    """What a line of the log says of its frame, as ``Seen.identity`` has it."""
+    if "sport" in line:
+        return tuple(line[name] for name in MEMBERS)
+    return (*(line[name] for name in MEMBERS[:4]), line["protocol"])
+
+
+def arrivals(log: list[dict[str, Any]]) -> dict[Identity, list[int]]:
+    """When the wire got each frame."""
+    found: dict[Identity, list[int]] = {}
+    for line in log:
+        if line["event"] == "in":
+            found.setdefault(identity_of(line), []).append(line["time_ns"])
+    return found
+
+
+def disagreements(one: Play, wire_mac: bytes) -> list[str]:
+    """Frames that a capture has and the log has not, or the other way round. Both directions, both taps."""
+    if one.story is None:
+        return []
+    story, found = one.story, []
+    lines = [line for line in one.log if "src" in line and line.get("forged") != "flood"]
+    for side in SIDES:
+        address = story.ends[side]
+        told = Counter(
+            identity_of(line) for line in lines if line["event"] in ("in", "expired") and line["src"] == address
+        )
+        sent = Counter(
+            frame.identity for frame in story.frames[side] if frame.source == address and frame.to_mac == wire_mac
+        )
+        found += _both(told, sent, f"{side}'s tap, sent")
+        told = Counter(identity_of(line) for line in lines if line["event"] == "out" and line["dst"] == address)
+        got = Counter(
+            frame.identity
+            for frame in story.frames[side]
+            if frame.target == address and frame.data[6:12] == wire_mac and not _neighbours(frame)
+        )
+        found += _both(told, got, f"{side}'s tap, received")
+    return found
+
+
+def _neighbours(frame: Seen) -> bool:
+    """Whether this is the wire's own neighbour discovery: its log is about what it forwards and forges."""
+    return frame.protocol == 58 and frame.data[54] in range(133, 138)
+
+
+def _both(told: Counter[Identity], captured: Counter[Identity], where: str) -> list[str]:
+    return [f"{where}: in the log alone: {one}" for one in (told - captured)] + [
+        f"{where}: in the capture alone: {one}" for one in (captured - told)
+    ]
+
+
+def lateness_ms(log: list[dict[str, Any]], way_ms: float) -> float:
+    """By how much the latest frame that no rule but the way's touched left the wire too late."""
+    came = {line["frame"]: line for line in log if line["event"] == "in" and line.get("did") == ["delay"]}
+    late = [
+        (line["time_ns"] - came[line["frame"]]["time_ns"]) / 1e6 - way_ms
+        for line in log
+        if line["event"] == "out" and line["frame"] in came and not line.get("forged")
+    ]
+    return max(late, default=0.0)
+
+
+def judged(one: Play) -> list[str]:
+    """What is not as intended, but for tshark's part."""
+    expected, found = one.expected, []
+    if one.outcome != expected.outcome:
+        found.append(f"the conversation: {one.outcome}, not {expected.outcome}")
+    found += against(one.differences, expected.seen, expected.may, "captures")
+    for side in SIDES:
+        wanted = expected.nstat.get(side, {})
+        for name, count in one.moved.get(side, {}).items():
+            if not within(count, wanted.get(name, 0)):
+                found.append(f"nstat: {side} {name} went up by {count}, not {wanted.get(name, 0)}")
+    for name, wanted in expected.log.items():
+        count = sum(1 for line in one.log if name in (line["event"], line.get("forged")))
+        if not within(count, wanted):
+            found.append(f"log: {name} {count} times, not {wanted}")
+    for side, tap in one.verdicts.items():
+        if tap != expected.verdict.get(side, "complete"):
+            found.append(f"the {side}'s tap says {tap}, not {expected.verdict.get(side, 'complete')}")
+    if one.story is not None:
+        found += _timed(one, one.story)
+    return found
+
+
+def _timed(one: Play, story: Story) -> list[str]:
+    """When segments were sent again."""
+    found = []
+    for name, bounds in one.expected.ms.items():
+        times = story.times_ns.get(name, [])
+        after = [(time_ns - times[0]) / 1e6 for time_ns in times[1:]]
+        pairs = list(zip(bounds[::2], bounds[1::2], strict=True))
+        if len(after) != len(pairs) or not all(
+            low <= ms <= high for ms, (low, high) in zip(after, pairs, strict=False)
+        ):
+            found.append(f"time: {name} was sent again after {[round(ms) for ms in after]} ms, not {pairs}")
+    for name, (low, high) in one.expected.rtt_ms.items():
+        took_ms = story.round_trip_ms(name)
+        if took_ms is None or not low <= took_ms <= high:
+            found.append(f"time: {name} was acknowledged after {took_ms} ms, not {low} to {high}")
+    if one.expected.largest is not None:
+        largest = max(len(frame.payload) for frames in story.near.values() for frame in frames)
+        if largest > one.expected.largest:
+            found.append(f"a segment has {largest} octets, more than {one.expected.largest}")
+    for side, most in one.expected.flight.items():
+        if story.most_in_flight(side) > most:
+            found.append(f"{story.most_in_flight(side)} octets of the {side} were in flight, more than {most}")
+    return found

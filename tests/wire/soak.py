@@ -1,0 +1,166 @@
+"""Play every ready scenario again and again, over IPv4 and IPv6, and write the table of the docs:
+
+    python -m tests.wire.soak --times 20 --write docs/wire-scenarios.md
+
+Several labs play side by side, each one play at a time, so that a host's counters are one play's. Most of a play is
+waiting for TCP's timers, so labs are not in each other's way. Exit status: 0 if every play was as intended, else 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import queue
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.router.library import headline, text_of
+from tests.wire import expect
+from tests.wire.play import Play, play
+from tests.wire.shark import shark
+from tests.wire.stand import Stand, StandError
+from tests.wire.table import page
+
+LONG_FIRST = ("duplicate-ip", "blackhole", "syn-flood-no-cookies", "syn-flood", "small-mtu", "rto-backoff")
+Job = tuple[str, int]
+
+
+@dataclass
+class Work:
+    """What is still to be played: for any lab, and by the settings of a lab that some plays need."""
+
+    common: queue.SimpleQueue[Job] = field(default_factory=queue.SimpleQueue)
+    special: dict[str, queue.SimpleQueue[Job]] = field(default_factory=dict)
+    done: list[Play] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next(self, cookies: str) -> Job | None:
+        """The next play for a lab with this setting; None when all is played."""
+        for one in (self.special.get(cookies), self.common):
+            if one is not None:
+                try:
+                    return one.get_nowait()
+                except queue.Empty:
+                    continue
+        return None
+
+
+def work_of(names: Sequence[str], times: int) -> Work:
+    """Every play of these scenarios; long ones first, so that no lab is left alone with one at the end."""
+    made = Work()
+    order = sorted(names, key=lambda name: (LONG_FIRST.index(name) if name in LONG_FIRST else len(LONG_FIRST), name))
+    for name in order:
+        for _ in range(times):
+            for version in (4, 6):
+                found = expect.named(name, version)
+                if found is None:
+                    continue
+                cookies = found.lab.get("ECHO_SYN_COOKIES")
+                queue_ = made.common if cookies is None else made.special.setdefault(cookies, queue.SimpleQueue())
+                queue_.put((name, version))
+    return made
+
+
+def labour(stand: Stand, cookies: str, work: Work, say: bool) -> None:
+    """One lab's part of the work."""
+    while (job := work.next(cookies)) is not None:
+        name, version = job
+        expected = expect.named(name, version)
+        assert expected is not None
+        one = play(stand, expected, version)
+        with work.lock:
+            work.done.append(one)
+            if say:
+                print(f"{len(work.done):>5}  {stand.project}  {name} IPv{version}  {told(one)}", flush=True)
+
+
+def told(one: Play) -> str:
+    """A play's result in a few words."""
+    return "as intended" if not one.complaints else f"NOT as intended: {one.complaints[0]}"
+
+
+def soak(
+    names: Sequence[str],
+    times: int,
+    stands: int,
+    net: int,
+    folder: Path,
+    *,
+    project: str = "wire-soak",
+    say: bool = True,
+) -> list[Play]:
+    """Play these scenarios so often on so many labs. Raises StandError if a lab does not start."""
+    work = work_of(names, times)
+    settings = [("1" if index or "0" not in work.special else "0") for index in range(stands)]
+    if "1" in work.special and "1" not in settings:
+        settings.append("1")
+    labs = [
+        Stand(f"{project}-{index}", net + index, folder / str(index), ECHO_SYN_COOKIES=cookies)
+        for index, cookies in enumerate(settings)
+    ]
+    try:
+        for lab in labs:
+            lab.up()
+        threads = [
+            threading.Thread(target=labour, args=(lab, cookies, work, say))
+            for lab, cookies in zip(labs, settings, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        for lab in labs:
+            lab.down()
+    with shark(folder, f"{project}-shark") as tools:
+        tools.judge(work.done)
+    return work.done
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.wire.soak", description="Play every ready scenario.")
+    parser.add_argument("--times", type=int, default=20, help="how often each, over either IP version (default: 20)")
+    parser.add_argument("--only", action="append", metavar="NAME", help="this scenario alone (may be repeated)")
+    parser.add_argument("--stands", type=int, default=4, help="labs side by side (default: 4)")
+    parser.add_argument("--net", type=int, default=110, help="the first lab's network: 198.18.NET (110)")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the table")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the captures here")
+    asked = parser.parse_args(arguments)
+    names = asked.only or expect.all_names()
+    folder = asked.keep or Path(tempfile.mkdtemp(prefix="wire-soak-"))
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+    started = time.monotonic()
+    try:
+        plays = soak(names, asked.times, asked.stands, asked.net, folder)
+    except StandError as error:
+        print(f"soak: {error}", file=sys.stderr)
+        return 1
+    took_s = time.monotonic() - started
+    wrong = [one for one in plays if one.complaints]
+    for one in wrong:
+        print(f"\n{one.expected.name} IPv{one.version} on {one.stand}, port {one.port}, late {one.late_ms:.1f} ms:")
+        print("\n".join(f"  {words}" for words in one.complaints))
+    print(f"\n{len(plays) - len(wrong)} of {len(plays)} plays as intended, in {took_s / 60:.1f} minutes")
+    if asked.write:
+        heads = {name: headline(text_of(scenario_of(name))[0]) for name in names}
+        asked.write.write_text(page(plays, heads, asked.times), encoding="utf-8")
+    if not asked.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 1 if wrong else 0
+
+
+def scenario_of(name: str) -> str:
+    """The script that an expectation is about."""
+    found = expect.named(name, 4) or expect.named(name, 6)
+    return found.scenario if found is not None else name
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
