@@ -168,9 +168,8 @@ class SessionStore:
         live.last_ns = last_ns
         live.frames += frames
         self.totals.frames += frames
-        waiting = live.file.pending_bytes
+        self._pending_bytes = max(self._pending_bytes - live.file.pending_bytes, 0)
         live.file.append_blocks(octets, frames)
-        self._pending_bytes -= min(waiting, self._pending_bytes)
         self._dirty.pop(session, None)
         self._failed_lately |= not self._write_open(live)
 
