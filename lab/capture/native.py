@@ -38,6 +38,8 @@ MOST_ROOM_BYTES = 160 << 20
 """Memory of the sessions' buffers above which it is given back."""
 HOLD_S = 0.8
 """How long a run may wait to be booked and written."""
+ARM_AFTER_FRAMES = 8
+"""A short session is over before arming it has paid."""
 FEW_FRAMES = 4096
 """Fewer frames than this in HOLD_S are no load: then every session is given back to the tracker."""
 
@@ -193,8 +195,10 @@ class NativeLane:
             self.release_all()  # a new session may push out any
         events = self._tracker.feed(frame, expire=False)
         self._act(events)
-        if slow.what and events and ready(events[-1].session):
-            self._arm(events[-1].session, slow.at, frame)
+        if slow.what and events:
+            session = events[-1].session
+            if session.frames >= ARM_AFTER_FRAMES and ready(session):
+                self._arm(session, slow.at, frame)
 
     def _make_way(self, frame: Frame) -> None:
         """A frame that is no plain TCP: book the session that it belongs to, or all if only the tracker knows which."""
