@@ -31,8 +31,8 @@ lint: ## static checks only: ruff, mypy, import rules, shellcheck
 bench: ## the measurements of tests/bench
 	@$(SETUP) bench
 
-soak: ## the demo again and again, MINUTES=10, every capture checked
-	@$(SETUP) soak --minutes $(MINUTES)
+soak: ## the long repeats of docs/soak.md; MINUTES=10, ONLY="fuzz"
+	@$(SETUP) soak --minutes $(MINUTES) $(ONLY)
 
 clean-images: ## remove the lab's images (not the base image)
 	@$(SETUP) clean-images

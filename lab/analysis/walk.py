@@ -204,6 +204,8 @@ class Walk:
     def _carry(self, record: FrameRecord, role: Role, own: Flow, copy: FrameRecord | None) -> None:
         start, end = record.seq_rel or 0, record.end_rel or 0
         if end <= start:
+            if own.started and start > own.next and {*record.trouble} <= {"gap"}:
+                own.ahead.append((record.number, start))
             return
         if "state" in record.trouble and record.bits & SYN:
             return  # a stray SYN inside the connection takes no numbers
@@ -213,7 +215,8 @@ class Walk:
         if record.bits & FIN and own.fin_at is None:
             own.fin_at = end - 1
         known = own.originals(start, end)
-        if start >= own.next:
+        own.ahead = [(frame, at) for frame, at in own.ahead if at > own.una]
+        if start >= own.next and not any(at >= end for _, at in own.ahead):
             own.add(record, start, end)
             own.progress_ns = record.time_ns
             return
@@ -233,13 +236,15 @@ class Walk:
         return bool(windows) and windows[-1].raw == 0
 
     def _fill(self, record: FrameRecord, role: Role, own: Flow, start: int, end: int) -> None:
-        """Octets that come after later ones: overtaken on the way, or lost before the tap and sent again?"""
-        passed = [entry for entry in (own.by_start[at] for at in own.starts) if entry.start >= end]
-        first = min(passed, key=lambda entry: entry.frame, default=None)
+        """Octets that come after later ones, or after an ACK that counts them as sent: overtaken on the way, or lost
+        before the tap and sent again?"""
+        passed = [entry.frame for entry in (own.by_start[at] for at in own.starts) if entry.start >= end]
+        passed += [frame for frame, at in own.ahead if at >= end]
+        first = self.records[min(passed) - 1] if passed else None
         by_tracker = "retransmission" in record.trouble
         later = None
         if first is not None:
-            later = sent_after(record, self.records[first.frame - 1], ids_count=self.ids_count[role])
+            later = sent_after(record, first, ids_count=self.ids_count[role])
         again = by_tracker if later is None else later
         if again:
             self._sent_again(record, own, None, start, end, 1)
@@ -247,7 +252,7 @@ class Walk:
         if again:
             sent.copies = 2  # the first copy was lost before the tap: Karn's rule holds for it as well
         else:
-            overtakers = [entry for entry in passed if entry.frame < record.number]
+            overtakers = [frame for frame in passed if frame < record.number]
             lateness_ns = record.time_ns - first.time_ns if first is not None else 0
             self.out_of_order[role].append((record.number, len(overtakers), lateness_ns))
             self.roles[record.number].append("out-of-order")

@@ -26,6 +26,11 @@ EXPRESSION = (
 )
 """The capture filter in libpcap's language (pcap-filter(7)); it stands in every file's interface description."""
 
+NOT_OURS = ((0x30, 0, 0, 0xFFFFF004), (0x15, 0, 1, 3), (0x06, 0, 0, 0))
+"""Instructions before the filter's own: a frame to another station's address (PACKET_OTHERHOST) is left out. A bridge
+that has lost a station sends its frames to everybody; a host that is not meant throws them away, and a capture that
+shows them says that something arrived which never did."""
+
 DLT_EN10MB = 1
 BPF_RET_K = 0x06
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from lab.capture.comments import FORMS
 from lab.capture.runs import Rows, Runs, Sums, find_runs
 from lab.capture.spool import Pile
 from lab.session.bulk import Run, book, first_letters, footing, ready
@@ -21,9 +22,10 @@ from lab.session.events import Event
 from lab.session.session import Session
 from lab.session.tracker import Tracker
 from lab.store.blocks import enhanced_packet
-from lab.store.bulk import LARGEST_NUMBER, MOST_SHAPES, NUMBER, Form, Packets, packet_blocks, shapes
+from lab.store.bulk import MOST_SHAPES, Packets, packet_blocks, shapes
+from lab.store.forms import LARGEST_NUMBER, NUMBER
 from lab.wire.columns import key_of
-from lab.wire.packet import Arp, Endpoint, Fragment, Icmp, Other, Packet, Segment
+from lab.wire.packet import Arp, Endpoint, Fragment, Icmp, ends_of
 from lab.wire.parse import parse
 
 Ints = npt.NDArray[np.int64]
@@ -37,19 +39,6 @@ CHUNK_ROWS = 4096
 """Blocks built at once: their octets should stay in the processor's cache."""
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-_ROLES = (("client", "server"), ("server", "client"))
-FORMS = (
-    *(Form(f"Data: the {own} sends octets {NUMBER} to {NUMBER} of its stream.") for own, _ in _ROLES),
-    *(
-        Form(
-            f"Data: the {own} sends octets {NUMBER} to {NUMBER} of its stream."
-            f" It also acknowledges the {peer}'s octets up to {NUMBER}."
-        )
-        for own, peer in _ROLES
-    ),
-    *(Form(f"ACK: the {own} has received the {peer}'s octets up to {NUMBER} (RFC 9293 §3.4).") for own, peer in _ROLES),
-)
-"""The comments of plain frames: data, data that acknowledges, acknowledgment; of the client and of the server each."""
 
 
 class _Part:
@@ -95,7 +84,7 @@ class FastLane:
         known, parting = found.keyed.copy(), []
         for row in np.flatnonzero(~found.keyed).tolist():
             packet = parse(pile.frame(row))
-            ends = _ends(packet)
+            ends = ends_of(packet)
             if ends is not None:
                 low[row], high[row] = sorted(key_of(end.address, end.port) for end in ends)
                 known[row] = True
@@ -239,17 +228,6 @@ class FastLane:
             counts = np.diff(edges).tolist()
             for i, who in enumerate(owner[change].tolist()):
                 self._bulk(sessions[who], octets[marks[i] : marks[i + 1]].tobytes(), counts[i], last_ns[i])
-
-
-def _ends(packet: Packet) -> tuple[Endpoint, Endpoint] | None:
-    """Between which two ends the session is that a packet belongs to, if the packet itself says so."""
-    if isinstance(packet, Segment):
-        return packet.source, packet.destination
-    if isinstance(packet, Icmp) and packet.quoted is not None:
-        return packet.quoted.source, packet.quoted.destination
-    if isinstance(packet, Other) and packet.source is not None and packet.destination is not None:
-        return packet.source, packet.destination
-    return None
 
 
 def _packets(pile: Pile, rows: Ints, columns: Rows, runs: Runs, part: Ints) -> Packets:

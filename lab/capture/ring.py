@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from lab.capture.errors import TapError
-from lab.capture.filter import EXPRESSION, SockFilter, compile_program
+from lab.capture.filter import EXPRESSION, NOT_OURS, SockFilter, compile_program
 from lab.wire.frame import Direction, Frame
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ _BLOCK_HEADER = struct.Struct("=IIIII")  # version, offset_to_priv, status, numb
 _FRAME_HEADER = struct.Struct("=IIIIIIHH")  # next_offset, sec, nsec, captured, length, status, mac, net
 _PACKET_TYPE_AT = 48 + 10  # sll_pkttype in the sockaddr_ll behind the 48 octets of tpacket3_hdr
 _STATUS_AT = 8
+_LAST_FRAME = struct.Struct("=II")
+_LAST_FRAME_AT = 40  # ts_last_pkt of struct tpacket_hdr_v1
 
 
 class Statistics(NamedTuple):
@@ -62,6 +64,17 @@ class Statistics(NamedTuple):
 
     received: int
     dropped: int
+
+
+class Block(NamedTuple):
+    """A block of the ring that is ready.
+
+    first_at: where the first frame's header lies in the ring's memory. frames: how many. last_ns: the last one's time.
+    """
+
+    first_at: int
+    frames: int
+    last_ns: int
 
 
 class SockFprog(ctypes.Structure):
@@ -118,8 +131,9 @@ class Ring:
         )
 
     def _attach(self, program: list[SockFilter]) -> None:
-        array = (SockFilter * len(program))(*program)
-        self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, bytes(SockFprog(len(program), array)))
+        whole = [*(SockFilter(*words) for words in NOT_OURS), *program]
+        array = (SockFilter * len(whole))(*whole)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, bytes(SockFprog(len(whole), array)))
 
     def _map(self) -> None:
         self._socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
@@ -165,6 +179,20 @@ class Ring:
         struct.pack_into("=I", memory, start + _STATUS_AT, 0)
         self._next = (self._next + 1) % self.blocks
 
+    @property
+    def memory(self) -> memoryview:
+        """The ring's octets, as the kernel fills them."""
+        return self._memory
+
+    def block(self) -> Block | None:
+        """The next block, if it is ready; ``release(1)`` gives it back."""
+        start = self._next * BLOCK_BYTES
+        _, _, status, count, first = _BLOCK_HEADER.unpack_from(self._memory, start)
+        if not status & STATUS_USER:
+            return None
+        seconds, nanoseconds = _LAST_FRAME.unpack_from(self._memory, start + _LAST_FRAME_AT)
+        return Block(start + first, count, seconds * 1_000_000_000 + nanoseconds)
+
     def batch(self, most_blocks: int) -> Batch:
         """The frames of the blocks that are ready now, at most so many blocks, and none behind the ring's end.
 
@@ -187,9 +215,9 @@ class Ring:
             number += 1
         return read_batch(octets, headers, (first * BLOCK_BYTES, number * BLOCK_BYTES), number - first)
 
-    def release(self, batch: Batch) -> None:
-        """The batch's blocks go back to the kernel: its frames are gone."""
-        for _ in range(batch.blocks):
+    def release(self, blocks: int) -> None:
+        """So many blocks go back to the kernel: their frames are gone."""
+        for _ in range(blocks):
             struct.pack_into("=I", self._memory, self._next * BLOCK_BYTES + _STATUS_AT, 0)
             self._next = (self._next + 1) % self.blocks
 

@@ -4,13 +4,11 @@ A turn takes the blocks that are ready, has their frames taken into account, ask
 pass for the tracker (linger, idle limit) and writes everything out, so that a reader of a file sees a session in
 progress.
 
-Few frames go to the tracker one by one, at once. When many come they are spooled first, so that the ring has room
-again, and go through the fast
-lane together a moment later: the more of them together, the less each costs.
+How frames get from the ring to the tracker and the store, one by one or many at once, is in lab.capture.intake.
 
 Time. Frames carry the kernel's wall clock, which somebody may set. What the tracker is told between frames is the time
-of the last
-frame plus what a monotonic clock has measured since: a clock set back or forward ends no session and keeps none alive.
+of the last frame plus what a monotonic clock has measured since: a clock set back or forward ends no session and keeps
+none alive.
 """
 
 from __future__ import annotations
@@ -19,11 +17,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab.capture.lane import FastLane
+from lab.capture.intake import intake
 from lab.capture.log import SessionLog
 from lab.capture.ring import Ring
-from lab.capture.spool import Spool
-from lab.session.events import Event
+from lab.session.events import Closed, Event
 from lab.session.session import Session
 from lab.session.tracker import Tracker
 from lab.store.sessions import SessionStore
@@ -33,16 +30,6 @@ BUSY_WAIT_S = 0.02
 IDLE_WAIT_S = 0.25
 BLOCKS_A_TURN = 512
 """Blocks taken before drops are read and files flushed: 64 MiB of frames."""
-BLOCKS_A_BATCH = 8
-"""Blocks copied to the spool at once: a mebibyte, so that their headers are read from the processor's cache."""
-SPOOL_BLOCKS = 320
-"""Blocks that the spool holds: 40 MiB."""
-FEW_FRAMES = 256
-"""A batch of fewer frames is not worth spooling."""
-SOON_FRAMES = 4096
-"""Fewer frames in the spool than this do not wait for more."""
-HOLD_S = 0.4
-"""How long the oldest frame in the spool may wait."""
 
 
 @dataclass
@@ -75,21 +62,20 @@ class Tap:
         self.store = store
         self.log = log
         self.clock = clock
-        self.spool = Spool(SPOOL_BLOCKS)
-        self.lane = FastLane(tracker, self._act, self._booked)
+        self.intake = intake(ring, tracker, self._act, self._booked, clock.frame)
         self.frames_received = 0
         self.frames_dropped = 0
-        self._spooled_since = 0.0
 
     def turn(self, wait_s: float) -> None:
         """Wait for frames at most so long, then do one turn."""
         if self.ring.wait(wait_s):
-            self._take(BLOCKS_A_TURN)
-        held_s = time.monotonic() - self._spooled_since
-        if self.spool.frames and (self.spool.frames < SOON_FRAMES or held_s > HOLD_S):
-            self._empty_spool()
+            self.intake.take(BLOCKS_A_TURN)
+        self.intake.settle()
         self._count_drops()
-        self._act(self.tracker.tick(self.clock.now_ns()))
+        now_ns = self.clock.now_ns()
+        if self.tracker.is_due(now_ns):
+            self.intake.empty()  # nobody is silent whose frames wait here
+            self._act(self.tracker.tick(now_ns))
         self.store.flush()
 
     def run(self, stopping: Callable[[], bool], each_turn: Callable[[], None]) -> None:
@@ -97,43 +83,22 @@ class Tap:
         while not stopping():
             self.turn(BUSY_WAIT_S if self.store.open_sessions else IDLE_WAIT_S)
             each_turn()
-        self._take(self.ring.blocks)
-        self._empty_spool()
+        self.intake.take(self.ring.blocks)
+        self.intake.empty()
         self._count_drops()
         self._act(self.tracker.stop(self.clock.now_ns()))
+        self.intake.finish()
         self.store.close()
         self.log.flush()
 
-    def _take(self, blocks: int) -> None:
-        """Take at most so many blocks out of the ring."""
-        while blocks > 0:
-            batch = self.ring.batch(min(BLOCKS_A_BATCH, blocks))
-            if not batch.blocks:
-                return
-            blocks -= batch.blocks
-            if not self.spool.frames and len(batch) < FEW_FRAMES:
-                for row in range(len(batch)):
-                    self._act(self.tracker.feed(batch.frame(row)))
-            else:
-                if not self.spool.has_room(batch.blocks):
-                    self._empty_spool()
-                if not self.spool.frames:
-                    self._spooled_since = time.monotonic()
-                self.spool.add(batch)
-            if len(batch):
-                self.clock.frame(int(batch.time_ns[-1]))
-            self.ring.release(batch)
-
-    def _empty_spool(self) -> None:
-        if self.spool.frames:
-            self.lane.take(self.spool.pile())
-
-    def _booked(self, session: Session, octets: bytes, frames: int, last_ns: int) -> None:
+    def _booked(self, session: Session, octets: bytes | memoryview, frames: int, last_ns: int) -> None:
         self.store.handle_run(session, octets, frames, last_ns)
         self.log.passed_over(session, frames)
 
     def _act(self, events: list[Event]) -> None:
         for event in events:
+            if isinstance(event, Closed):
+                self.intake.forget(event.session)
             self.store.handle(event)
             self.log.handle(event)
 
@@ -141,7 +106,7 @@ class Tap:
         counted = self.ring.statistics()
         self.frames_received += counted.received
         if counted.dropped:
-            self._empty_spool()  # its sessions must be open, or they would not learn of their loss
+            self.intake.empty()  # its sessions must be open, or they would not learn of their loss
             self.frames_dropped += counted.dropped
             self.tracker.dropped(counted.dropped, self.clock.now_ns())
             self.store.kernel_dropped(counted.dropped)

@@ -5,27 +5,34 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lab.analysis.compare import Comparison, compare, pairs_of
+from lab.analysis.wirelog import deeds
 from lab.cli.analyses import analyses_of
 from lab.cli.errors import ASKED_WRONGLY, RefusedError
 from lab.cli.look import Adder, style_of
-from lab.cli.naming import NAMES, capture_named
+from lab.cli.naming import NAMES, capture_named, captures_of
 from lab.report.asjson import plain
 from lab.report.mermaid import ladder_mermaid
 from lab.report.pairing import crossing_rungs, path_lines
 from lab.report.rungs import Rung
 from lab.report.svgladder import ladder_svg
 from lab.report.text import duration
+from lab.store.index import SessionEntry, sessions
 
 
 def add_command(command: Adder) -> None:
     """Add ``compare`` to the command line."""
     made = command("compare", "put the client's and the server's capture of a session together", _compare)
-    made.add_argument("client", help=f"the capture of the tap beside the client: {NAMES}")
-    made.add_argument("server", help="the capture of the tap beside the server")
+    made.add_argument("client", nargs="?", help=f"the capture of the tap beside the client: {NAMES}")
+    made.add_argument(
+        "server", nargs="?", help="beside the server; without both: the latest session that two taps have"
+    )
     made.add_argument("--session", type=int, metavar="N", help="of several sessions: the Nth that both have")
+    made.add_argument("--log", type=Path, metavar="FILE", help="the wire's log ('echolab wire log'): who did what, too")
     form = made.add_mutually_exclusive_group()
     form.add_argument("--svg", action="store_true", help="a ladder as a picture (SVG), on standard output")
     form.add_argument("--mermaid", action="store_true", help="a ladder as a Mermaid diagram")
@@ -37,9 +44,13 @@ def add_command(command: Adder) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    paths = [capture_named(name, options) for name in (options.client, options.server)]
+    if options.client and not options.server:
+        raise RefusedError("name two captures, the client's tap's and the server's; or none: the latest", ASKED_WRONGLY)
+    names = (options.client, options.server)
+    paths = [capture_named(name, options) for name in names] if options.client else latest_pair(captures_of(options))
     found = _one_pair(paths, options.session)
     every = crossing_rungs(found, raw=options.raw)
+    done = deeds(found, log_of(options.log)) if options.log else None
     client, server = f"client {found.client_tap.client.address}", f"server {found.client_tap.server.address}"
     if options.json:
         told = {
@@ -48,6 +59,7 @@ def _compare(options: argparse.Namespace) -> int:
             **{name: plain(getattr(found, name)) for name in ("clock_offset_ns", "from_client", "from_server")},
             "crossings": plain(found.crossings),
             "findings": plain(found.findings),
+            **({"wire": list(done)} if done is not None else {}),
         }
         print(json.dumps(told, indent=1, ensure_ascii=False))
     elif options.svg:
@@ -56,8 +68,30 @@ def _compare(options: argparse.Namespace) -> int:
         print(ladder_mermaid(every, client, server))
     else:
         style = style_of(options)
-        print(style.plain(told_in_words(found, every, style.width)))
+        print(style.plain(told_in_words(found, every, style.width, done)))
     return 0
+
+
+def latest_pair(captures: Path) -> list[Path]:
+    """The captures of the latest session that has been recorded beside the client and beside the server. Raises
+    RefusedError if there is none."""
+    beside: dict[tuple[str, str], SessionEntry] = {}
+    for entry in sorted(sessions(captures), key=lambda entry: entry.start_ns, reverse=True):
+        tap, client, server = (_part(entry.facts, name) for name in ("tap", "client", "server"))
+        side = str(tap.get("name"))
+        ends = f"{client.get('address')} {client.get('port')} {server.get('address')} {server.get('port')}"
+        other = beside.get((ends, "server-tap" if side == "client-tap" else "client-tap"))
+        if other is not None and {side, str(_part(other.facts, "tap").get("name"))} == {"client-tap", "server-tap"}:
+            return [one.pcapng_path for one in ((entry, other) if side == "client-tap" else (other, entry))]
+        beside.setdefault((ends, side), entry)
+    raise RefusedError(
+        f"{captures} has no session of two taps: 'docker compose --profile wire up' starts a tap beside the client, too"
+    )
+
+
+def _part(facts: Mapping[str, object], name: str) -> Mapping[str, object]:
+    found = facts.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _one_pair(paths: list[Path], session: int | None) -> Comparison:
@@ -76,19 +110,34 @@ def _one_pair(paths: list[Path], session: int | None) -> Comparison:
     return compare(*pairs[(session or 1) - 1])
 
 
-def told_in_words(found: Comparison, every: list[Rung], width: int) -> str:
-    """Both directions, what was found, and a line for every frame."""
+def log_of(path: Path) -> list[dict[str, Any]]:
+    """The lines of a wire's log. Raises RefusedError for a file that is none."""
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except OSError as error:
+        raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError:
+        lines = [None]
+    if not all(isinstance(line, dict) for line in lines):
+        raise RefusedError(f"{path} is no log of the wire: make one with 'echolab wire log > {path.name}'")
+    return lines
+
+
+def told_in_words(found: Comparison, every: list[Rung], width: int, done: Sequence[str] | None = None) -> str:
+    """Both directions, what was found, and a line for every frame. done: what the wire did to each, if known."""
     lines = [f"{found.client_tap.client.address} to {found.client_tap.server.address}, seen by two taps"]
     for line in path_lines(found):
         lines += textwrap.wrap(line, width, subsequent_indent="  ")
     for finding in found.findings:
         lines += textwrap.wrap(f"• {finding.sentence}", width, subsequent_indent="  ")
     lines += ["", f"{'ms':>10}  {'at client':>9}  {'at server':>9}  {'on the way':>10}  segment"]
-    for one, crossing in zip(every, found.crossings, strict=True):
+    for index, (one, crossing) in enumerate(zip(every, found.crossings, strict=True)):
         places = [f"#{number}" if number else "-" for number in (crossing.at_client, crossing.at_server)]
         took = duration(one.travel_ns) if one.travel_ns is not None else "-"
         arrow = "→" if crossing.sender == "client" else "←"
         fate = "" if crossing.fate == "arrived" else f" [{crossing.fate}]"
+        if done is not None and done[index]:
+            fate += f" wire: {done[index]}"
         head = f"{one.time_ns / 1e6:>10.3f}  {places[0]:>9}  {places[1]:>9}  {took:>10}  {arrow} "
         lines.append((head + one.label.replace("  ", " "))[: max(40, width - len(fate))] + fate)
     return "\n".join(lines)

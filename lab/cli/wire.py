@@ -29,6 +29,7 @@ _ACTIONS = (
     ("log", "every decision of the wire, a line of JSON each"),
     ("check", "are these scripts right? asks no wire"),
     ("scenarios", "the ready scenarios and what each shows"),
+    ("grammar", "the grammar of scripts"),
 )
 
 
@@ -54,11 +55,14 @@ def add_wire_command(commands: _SubParsersAction[Any]) -> None:
 def _run(options: argparse.Namespace) -> int:
     from lab.router import library
     from lab.router.errors import ScriptError, WireError
-    from lab.router.grammar import read
+    from lab.router.grammar import GRAMMAR, read
 
     try:
         if options.action == "scenarios":
             print("\n".join(library.listed()))
+            return 0
+        if options.action == "grammar":
+            print(GRAMMAR, end="")
             return 0
         if options.action == "check":
             for name in options.scripts:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
-from lab.wire.icmp import SOLICITATION
+from lab.wire.icmp import ADVERTISEMENT, SOLICITATION
 from lab.wire.packet import Arp, Icmp
 
 if TYPE_CHECKING:
@@ -33,6 +33,15 @@ def pair_of(packet: Arp | Icmp) -> Pair:
     # A solicitation goes to a multicast group: who is meant is its target. An advertisement names itself as target.
     other = packet.source if packet.type == SOLICITATION else packet.destination
     return pair(other, packet.neighbour.target)
+
+
+def announces(packet: Arp | Icmp) -> bool:
+    """Whether somebody tells everybody, unasked, which hardware address an address has: gratuitous ARP (RFC 5227
+    §1.1), or a neighbour advertisement to a group (RFC 4861 §7.2.6)."""
+    if isinstance(packet, Arp):
+        return packet.sender_address == packet.target_address
+    told = packet.neighbour
+    return told is not None and packet.type == ADVERTISEMENT and not told.solicited and packet.destination[0] == 0xFF
 
 
 class Neighbours:

@@ -39,6 +39,8 @@ class Session:
         self.server = server
         self.client_name = names.get(address_text(client.address), "")
         self.server_name = names.get(address_text(server.address), "")
+        self.name = _name(self)
+        """A file stem that any system takes: ``0001-client-40312-server-7``."""
         self.client_side = Side("client", client, State.CLOSED, limits.max_holes)
         self.server_side = Side("server", server, State.LISTEN, limits.max_holes)
         self.findings_by_rule = Findings(limits.max_frames_per_finding)
@@ -65,13 +67,6 @@ class Session:
         self.closed_because = ""  # "": open; "ended", "idle", "stop", "replaced" or "evicted"
         self.deadline_ns = 0  # the tracker's: when it is closed if nothing more comes
         self.in_queue = False
-
-    @property
-    def name(self) -> str:
-        """A file stem that any system takes: ``0001-client-40312-server-7``."""
-        client = file_stem(self.client_name or address_text(self.client.address))
-        server = file_stem(self.server_name or address_text(self.server.address))
-        return f"{self.ordinal:04d}-{client}-{self.client.port}-{server}-{self.server.port}"
 
     @property
     def verdict(self) -> str:
@@ -149,3 +144,9 @@ class Session:
         """It has come to its end by itself; the tracker waits a little for stragglers."""
         if self.ended_ns is None:
             self.ended_ns = time_ns
+
+
+def _name(session: Session) -> str:
+    client = file_stem(session.client_name or address_text(session.client.address))
+    server = file_stem(session.server_name or address_text(session.server.address))
+    return f"{session.ordinal:04d}-{client}-{session.client.port}-{server}-{session.server.port}"

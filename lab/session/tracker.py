@@ -15,7 +15,7 @@ from lab.session.attach import record_fragment, record_icmp, record_neighbour, r
 from lab.session.events import Closed, Event, Opened
 from lab.session.fragments import Fragments
 from lab.session.limits import Limits
-from lab.session.neighbours import Neighbours, Pair, pair, pair_of
+from lab.session.neighbours import Neighbours, Pair, announces, pair, pair_of
 from lab.session.schedule import Schedule
 from lab.session.session import Session
 from lab.session.states import State
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SYN, RST, ACK = 2, 4, 16
 _SERVER_PORTS = (7, 8080)
 """The lab's own ports: who has one of them is the server of a conversation whose beginning was not seen."""
+
+_MOST_TOLD = 8
+"""An announcement is put into so many open sessions at most; of a crowd it is nobody's story."""
 
 
 class Tracker:
@@ -55,6 +58,15 @@ class Tracker:
     def open_sessions(self) -> list[Session]:
         """The sessions that run, oldest first."""
         return list(self._open.values())
+
+    @property
+    def full(self) -> bool:
+        """Whether the next session to open would push out one that runs."""
+        return len(self._open) >= self._limits.max_sessions
+
+    def is_due(self, now_ns: int) -> bool:
+        """Whether ``tick`` might close something now."""
+        return self._schedule.is_due(now_ns)
 
     def session_between(self, source: Endpoint, destination: Endpoint) -> Session | None:
         """The session of these two ends, in either direction, also one that has ended lately; None if none is known."""
@@ -214,8 +226,18 @@ class Tracker:
         if session is not None and not session.closed_because and not session.established and not session.over:
             # The server looks for the client's address before it can answer the SYN: that belongs to this session.
             self._record(session, record_neighbour(session, packet), packet.frame.time_ns, events)
-        else:
+        elif not (announces(packet) and self._announced(packet, events)):
             self._neighbours.remember(packet)
+
+    def _announced(self, packet: Arp | Icmp, events: list[Event]) -> bool:
+        """An announcement concerns who is talking just now, the more so if it is false. Whether there is anybody."""
+        version = 4 if isinstance(packet, Arp) else 6
+        talking = [s for s in self._open.values() if s.established and not s.over and s.ip_version == version]
+        if len(talking) > _MOST_TOLD:
+            return False
+        for session in talking:
+            self._record(session, record_neighbour(session, packet), packet.frame.time_ns, events)
+        return bool(talking)
 
     def _icmp(self, icmp: Icmp, events: list[Event]) -> None:
         if icmp.neighbour is not None:

@@ -34,8 +34,9 @@ def parser() -> argparse.ArgumentParser:
     tests.add_argument("words", nargs="*", metavar="ARG", help="arguments for pytest (after --)")
     commands.add_parser("lint", help="the static checks only: ruff, mypy, import rules, shellcheck")
     commands.add_parser("bench", help="the measurements in tests/bench")
-    soaking = commands.add_parser("soak", help="play the demo again and again, and check every capture")
-    soaking.add_argument("--minutes", type=float, default=10.0, help="how long (default 10)")
+    soaking = commands.add_parser("soak", help="the long repeats: the demo again and again, and those of tests/soak")
+    soaking.add_argument("--minutes", type=float, default=10.0, help="how long to play the demo (default 10)")
+    soaking.add_argument("names", nargs="*", metavar="NAME", help="only these: demo, or a name of tests/soak")
     commands.add_parser("clean-images", help="remove the lab's images")
     commands.add_parser("down-all", help="stop every lab that was started from this folder, also those of tests")
     stop = commands.add_parser("stop-engine", help="stop an engine that a test run started and recorded")
@@ -77,12 +78,13 @@ def _run(options: argparse.Namespace, setup: Setup) -> int:
         return run_tests(setup, settings, ["-q", "tests/test_static.py"], engine=False)
     if command == "bench":
         return run_tests(setup, settings, ["-s", "-o", "python_files=bench_*.py", "tests/bench"])
+    if command == "soak":
+        return soak.soak(setup, settings, options.minutes * 60, options.names)
     actions = {
         "up": lambda: up(setup, settings),
         "down": lambda: down(setup, settings),
         "down-all": lambda: down_everything(setup, settings),
         "clean-images": lambda: clean_images(setup, settings),
-        "soak": lambda: soak.soak(setup, settings, options.minutes * 60),
         "stop-engine": lambda: stop_recorded(setup.runner, setup.console, setup.privilege, options.record),
     }
     actions[command]()

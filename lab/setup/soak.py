@@ -1,13 +1,14 @@
-"""``make soak``: the demo conversation again and again, every capture of it certified, and the tap no bigger at the
-end.
+"""``make soak``: what ``make test`` has no time to repeat.
 
-What breaks only after hours (a descriptor that is not closed, a buffer that grows) shows here in minutes. Bounded
-by time; it stops at the first session that is not captured whole.
+First the demo conversation again and again, every capture of it certified, and the tap no bigger at the end: what
+breaks only after hours (a descriptor that is not closed, a buffer that grows) shows here in minutes. Bounded by time;
+it stops at the first session that is not captured whole. Then the repeats of tests/soak.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab.setup import captures
@@ -15,6 +16,7 @@ from lab.setup.compose import Compose
 from lab.setup.errors import USAGE, SetupError
 from lab.setup.install import Setup
 from lab.setup.settings import Settings
+from lab.setup.suite import run_module
 from lab.setup.up import up
 
 _REPORT_EVERY_S = 30.0
@@ -24,7 +26,20 @@ _WARM_SESSIONS = 20  # by then every lazy allocation has been made
 _GROWTH_KIB = 16 * 1024
 
 
-def soak(setup: Setup, settings: Settings, duration_s: float) -> None:
+DEMO = "demo"
+
+
+def soak(setup: Setup, settings: Settings, duration_s: float, names: Sequence[str]) -> int:
+    """Everything, or what is named. duration_s: how long to play the demo. Returns the exit status."""
+    if not names or DEMO in names:
+        soak_demo(setup, settings, duration_s)
+    rest = [name for name in names if name != DEMO]
+    if names and not rest:
+        return 0
+    return run_module(setup, settings, "tests.soak", rest)
+
+
+def soak_demo(setup: Setup, settings: Settings, duration_s: float) -> None:
     """Play sessions for this long, in seconds; raises SetupError at the first that goes wrong."""
     if not 0 < duration_s <= 24 * 3600:
         raise SetupError("--minutes must be more than 0 and at most 1440.", "make soak MINUTES=10", status=USAGE)

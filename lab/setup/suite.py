@@ -31,6 +31,14 @@ def run_tests(setup: Setup, settings: Settings, words: Sequence[str], *, engine:
     """Set up and run pytest. words: its arguments. engine: whether the tests need Docker. Returns pytest's exit
     status.
     """
+    status = run_module(setup, settings, "pytest", words, engine=engine)
+    if status == NO_TESTS:
+        raise SetupError("pytest found no test to run, so nothing is shown to work.", "make test, without arguments")
+    return status
+
+
+def run_module(setup: Setup, settings: Settings, module: str, words: Sequence[str], *, engine: bool = True) -> int:
+    """Set up and run ``python -m module words`` with the tests' tools; returns its exit status."""
     # Python's packages first: they are the sooner to fail, and need neither root nor Docker.
     python = ensure_venv(setup, settings.root)
     if engine:
@@ -38,10 +46,7 @@ def run_tests(setup: Setup, settings: Settings, words: Sequence[str], *, engine:
         ensure_base(setup, docker)
         build(setup, Compose(setup.runner, settings))
     setup.console.line()
-    status = setup.runner.interactive([str(python), "-m", "pytest", *words], cwd=settings.root)
-    if status == NO_TESTS:
-        raise SetupError("pytest found no test to run, so nothing is shown to work.", "make test, without arguments")
-    return status
+    return setup.runner.interactive([str(python), "-m", module, *words], cwd=settings.root)
 
 
 def ensure_venv(setup: Setup, root: Path) -> Path:

@@ -16,41 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from lab.store.blocks import enhanced_packet
+from lab.store.forms import DIGITS, Form
 from lab.wire.frame import Direction, Frame
 from lab.wire.rows import pick_rows, put_rows
 
 Ints = npt.NDArray[np.int64]
 UInt8s = npt.NDArray[np.uint8]
 
-NUMBER = "{:>12}"
-"""How a number stands in a comment's form: twelve columns, so that all comments of one form have one length."""
-LARGEST_NUMBER = 10**12 - 1
 MOST_SHAPES = 64
 """Shapes for which building by columns pays. A batch with more of them is not a bulk transfer."""
 
 _HEAD_BYTES = 28
 _TAIL_BYTES = 16
-_DIGITS = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """A comment's text with places for numbers, each written ``NUMBER``."""
-
-    text: str
-
-    def pieces(self) -> tuple[bytes, list[int]]:
-        """The text with spaces for the numbers, and where each number stands."""
-        parts = [part.encode() for part in self.text.split(NUMBER)]
-        places, out = [], parts[0]
-        for part in parts[1:]:
-            places.append(len(out))
-            out += b" " * _DIGITS + part
-        return out, places
-
-    def fill(self, numbers: Sequence[int]) -> str:
-        """The comment of one frame."""
-        return self.text.format(*numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +107,10 @@ def _matrix(packets: Packets, forms: Sequence[Form], rows: slice | Ints) -> UInt
             if place is not None:
                 at = text_at + place
                 if places.count(place) == len(places):
-                    matrix[:, at : at + _DIGITS] = digits
+                    matrix[:, at : at + DIGITS] = digits
                     break
                 mine = which == i
-                matrix[mine, at : at + _DIGITS] = digits[mine]
+                matrix[mine, at : at + DIGITS] = digits[mine]
     return matrix
 
 

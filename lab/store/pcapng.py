@@ -70,7 +70,7 @@ class SessionFile:
         self._pool = pool
         self._created = False
         self._trim = False
-        self._pending: list[bytes] = []  # each one packet block or several
+        self._pending: list[bytes | memoryview] = []  # each one packet block or several
         self._pending_frames = 0
         self.pending_bytes = 0
         self.length_bytes = 0
@@ -120,15 +120,15 @@ class SessionFile:
             self._gap_in_pending, self._gap = gap, 0
         return self._wait(enhanced_packet(frame, comment, gap), 1)
 
-    def append_blocks(self, octets: bytes, frames: int) -> int:
+    def append_blocks(self, octets: bytes | memoryview, frames: int) -> int:
         """The same for packet blocks that are built already, one or more; returns their size in octets."""
         if self._gap:
             first = struct.unpack_from("<I", octets, 4)[0]
-            octets = with_drops(octets[:first], self._gap) + octets[first:]
+            octets = with_drops(bytes(octets[:first]), self._gap) + bytes(octets[first:])
             self._gap_in_pending, self._gap = self._gap, 0
         return self._wait(octets, frames)
 
-    def _wait(self, octets: bytes, frames: int) -> int:
+    def _wait(self, octets: bytes | memoryview, frames: int) -> int:
         self._pending.append(octets)
         self._pending_frames += frames
         size = len(octets)
@@ -170,7 +170,8 @@ class SessionFile:
     def _put(self, suffix: bytes, section_comment: str) -> None:
         """One write: the header if the file is new, the pending frames, the closing statistics if any."""
         head = b"" if self._created else self._header.section_block(section_comment) + self._header.interface_blocks
-        octets = b"".join((head, *self._pending, suffix))
+        alone = not head and not suffix and len(self._pending) == 1
+        octets = self._pending[0] if alone else b"".join((head, *self._pending, suffix))
         written = 0
         handle: FileIO | None = None
         try:

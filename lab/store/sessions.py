@@ -153,10 +153,10 @@ class SessionStore:
             self._live[session] = self._dirty[session] = live
             self.totals.sessions += 1
 
-    def handle_run(self, session: SessionFacts, octets: bytes, frames: int, last_ns: int) -> None:
-        """Takes many frames of an open session at once, as packet blocks that are built already.
+    def handle_run(self, session: SessionFacts, octets: bytes | memoryview, frames: int, last_ns: int) -> None:
+        """Takes many frames of an open session at once, as packet blocks that are built already, and writes them.
 
-        frames: how many blocks. last_ns: the time of the last one.
+        octets: used only before this returns. frames: how many blocks. last_ns: the time of the last one.
         """
         live = self._live.get(session)
         if live is None:  # its file is gone, and so are its frames
@@ -168,10 +168,10 @@ class SessionStore:
         live.last_ns = last_ns
         live.frames += frames
         self.totals.frames += frames
-        self._pending_bytes += live.file.append_blocks(octets, frames)
-        self._dirty[session] = live
-        if self._pending_bytes > self._buffer_limit_bytes:
-            self.flush()
+        self._pending_bytes = max(self._pending_bytes - live.file.pending_bytes, 0)
+        live.file.append_blocks(octets, frames)
+        self._dirty.pop(session, None)
+        self._failed_lately |= not self._write_open(live)
 
     def flush(self) -> None:
         """Writes everything that waits, so that a reader sees it; tries again what failed before."""

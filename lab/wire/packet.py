@@ -221,3 +221,14 @@ class Other:
 
 
 Packet = Segment | Arp | Icmp | Fragment | Other
+
+
+def ends_of(packet: Packet) -> tuple[Endpoint, Endpoint] | None:
+    """Between which two ends the session is that a packet belongs to, if the packet itself says so."""
+    if isinstance(packet, Segment):
+        return packet.source, packet.destination
+    if isinstance(packet, Icmp) and packet.quoted is not None:
+        return packet.quoted.source, packet.quoted.destination
+    if isinstance(packet, Other) and packet.source is not None and packet.destination is not None:
+        return packet.source, packet.destination
+    return None

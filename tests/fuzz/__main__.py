@@ -36,8 +36,10 @@ def main(words: Sequence[str] | None = None) -> int:
         traceback.print_exception(broken.__cause__)
         print(f"\n{broken}\nagain: python3 -m tests.fuzz --replay {broken.saved}", file=sys.stderr)
         return 1
-    print(f"{'' if quiet else chr(10)}seed {report.seed}: {report}")
-    print("; ".join(f"{name} {count:,}" for name, count in report.ways.items()), "frames")
+    print(
+        "" if quiet else "\n", "; ".join(f"{name} {count:,}" for name, count in report.ways.items()), " frames", sep=""
+    )
+    print(f"seed {report.seed}: {report}")
     return 0
 
 

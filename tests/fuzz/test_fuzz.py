@@ -37,7 +37,17 @@ from tests.fuzz.hunt import FOUND, BrokenError, hunt, replay
 from tests.fuzz.mutate import LARGEST_BYTES, MUTATIONS, mutated
 from tests.fuzz.shape import fit_checksums
 from tests.fuzz.stream import episode, fuzzed, recordings, stream
-from tests.fuzz.ways import SMALL, AnalysisWay, LaneWay, NotWholeError, TrackerWay, capture_octets, play, read_octets
+from tests.fuzz.ways import (
+    SMALL,
+    AnalysisWay,
+    LaneWay,
+    NativeWay,
+    NotWholeError,
+    TrackerWay,
+    capture_octets,
+    play,
+    read_octets,
+)
 from tests.unit.capture.traffic import mixed, pile_of
 
 SEED = 20_240
@@ -66,6 +76,15 @@ def test_the_fast_lane_takes_them_in_piles_and_books_some(frames: list[Frame]) -
     way.close()
     assert way.frames == FRAMES
     assert way.piles > 5
+    assert way.booked > 100
+
+
+def test_the_lane_in_c_takes_them_and_books_some(frames: list[Frame]) -> None:
+    way = NativeWay()
+    for frame in frames:
+        way.take(frame)
+    way.close()
+    assert way.frames == FRAMES
     assert way.booked > 100
 
 
@@ -279,5 +298,5 @@ def test_what_was_found_once_breaks_nothing_any_more(path: Path) -> None:
 
 
 def test_sessions_of_plain_traffic_survive_every_way_as_well() -> None:
-    for way in ("tracker", "small", "lane", "analysis"):
+    for way in ("tracker", "small", "lane", "native", "analysis"):
         play(way, mixed(3, 5, 0.1))

@@ -27,6 +27,7 @@ from lab.store.quick import QuickParser
 from lab.store.reader import CaptureReader, parse_capture
 from lab.wire.frame import Frame
 from tests.fuzz.bounds import check_bounds
+from tests.unit.capture.library import Blocks
 from tests.unit.capture.traffic import pile_of
 
 SMALL = Limits(
@@ -65,15 +66,19 @@ class TrackerWay:
         if self.frames % _CHECK_EVERY == 0:
             check_bounds(self.tracker, self.limits)
 
+    def seen(self, events: list[Event]) -> None:
+        """What comes out."""
+        act(events)
+
     def between(self, frame: Frame) -> None:
         """What else happens to a tracker: the clock goes on without frames, the kernel drops some."""
         dice = zlib.crc32(frame.data) % 4096
         if dice % 32 == 0:
-            act(self.tracker.tick(frame.time_ns + 60 * _MS))
+            self.seen(self.tracker.tick(frame.time_ns + 60 * _MS))
         elif dice % 256 == 1:
             self.tracker.dropped(3, frame.time_ns)
         elif dice == 2:
-            act(self.tracker.tick(frame.time_ns + 100_000 * _MS))
+            self.seen(self.tracker.tick(frame.time_ns + 100_000 * _MS))
 
     def close(self) -> None:
         act(self.tracker.stop(self.last_ns))
@@ -104,7 +109,7 @@ class LaneWay(TrackerWay):
         self.waiting: list[Frame] = []
         self.booked = 0
 
-    def bulk(self, session: Session, octets: bytes, frames: int, last_ns: int) -> None:
+    def bulk(self, session: Session, octets: bytes | memoryview, frames: int, last_ns: int) -> None:
         assert octets
         assert last_ns <= session.last_ns
         self.booked += frames
@@ -128,6 +133,37 @@ class LaneWay(TrackerWay):
 
     def close(self) -> None:
         self.flush()
+        super().close()
+
+
+class NativeWay(LaneWay):
+    """The same through the lane in C."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.blocks = Blocks(self.tracker, self.seen, self.bulk, room=32 << 20)
+
+    def seen(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Closed):
+                self.blocks.lane.release(event.session)
+        act(events)
+
+    def flush(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        if not waiting:
+            return
+        self.piles += 1
+        self.last_ns = waiting[-1].time_ns
+        self.blocks.take(waiting)
+        self.blocks.lane.book_all()
+        self.seen(self.tracker.tick(self.last_ns))
+        self.between(waiting[-1])
+        check_bounds(self.tracker, self.limits)
+
+    def close(self) -> None:
+        self.flush()
+        self.blocks.lane.close()
         super().close()
 
 
@@ -165,6 +201,7 @@ WAYS: dict[str, Callable[[], Way]] = {
     "tracker": TrackerWay,
     "small": lambda: TrackerWay(SMALL),
     "lane": LaneWay,
+    "native": NativeWay,
     "analysis": AnalysisWay,
 }
 

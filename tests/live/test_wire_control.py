@@ -12,8 +12,8 @@ import pytest
 
 from tests.live.conftest import private_folder
 from tests.wire import expect
-from tests.wire.play import Play, _settle, play
-from tests.wire.seen import SIDES
+from tests.wire.play import Play, play, settle, verdict
+from tests.wire.seen import SIDES, Story, frames_of
 from tests.wire.stand import ROOT, Agent, Stand, until
 
 SHORT = """services:
@@ -22,8 +22,9 @@ SHORT = """services:
 """
 """TCP gives up after three retransmissions and not after fifteen: a few seconds, not a quarter of an hour."""
 
-LATE = 7008
-"""The quirks server's port that answers each line after a second: time to do something meanwhile."""
+LATE, ASKS = 7008, 7013
+"""Ports of the quirks server: one answers each line after a second, so there is time to do something meanwhile; one
+asks every second of silence whether the client is still there."""
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +56,10 @@ def test_a_script_loaded_in_the_middle_of_a_session_acts_at_once_and_nothing_els
     stand: Stand, version: int
 ) -> None:
     stand.quiet()
-    stand.load("before", "either segment: delay 20 ms\n")
+    stand.load("before", "either segment: delay 50 ms\n")
     talker = talking(stand, version, 3)
     until(lambda: answered(stand, 1), "the first answer")
-    request = {"do": "load", "name": "during", "text": "client data 1: drop\n"}
+    request = {"do": "load", "name": "during", "text": "client data 1: drop\neither segment: delay 50 ms\n"}
     assert stand.agent("wire").ask("load", request=request)["name"] == "during"
     told = talker.answer()
     talker.close()
@@ -68,12 +69,12 @@ def test_a_script_loaded_in_the_middle_of_a_session_acts_at_once_and_nothing_els
     expected = expect.named("lost-data", version)
     assert expected is not None
     one = Play(expected, version, stand.project, port=told["port"])
-    _settle(stand, one)
+    settle(stand, one)
     assert one.complaints == []  # captures and log agree, frame by frame, also across the load
     dropped = [line for line in one.log if "drop" in line.get("did", ())]
     assert [(line["session"], line["is"][-1], line["transmission"]) for line in dropped] == [(0, "data 1", 1)]
     assert one.story is not None
-    (lost,) = [one for one in one.story.near["client"] if one.seq == dropped[0]["seq"]][:1]
+    (lost,) = [one for one in one.story.near["client"] if one.seq == dropped[0]["seq"] and one.payload][:1]
     assert one.differences == [f"{lost.name} lost", f"{lost.name} sent 2 times"]
     assert lost.name != "client data 1"  # the wire counts from the load on
 
@@ -111,28 +112,29 @@ def test_the_command_of_the_host_loads_shows_tells_and_clears(stand: Stand) -> N
 
 def test_when_the_wire_dies_a_session_stalls_and_ends_as_tcp_says_and_both_taps_tell_it(stand: Stand) -> None:
     stand.quiet()
-    stand.load("before", "either segment: delay 20 ms\n")
-    talker = talking(stand, 4, 9)
-    until(lambda: answered(stand, 1), "the first answer")
+    stand.load("before", "either segment: delay 50 ms\n")
+    words = {"address": stand.address("server", 4), "port": ASKS, "patience_s": 60}
+    talker = stand.beside("client")
+    begun = talker.ask("converse", steps=expect.lines("one", "two"), end="keep", **words)
+    assert begun["outcome"] == "echoed"
     stand.forget("wire")
     stand.compose("kill", "wire")
-    told = talker.answer()
-    talker.close()
-    # ARP finds nobody at the wire's address: TCP tells that, where it knows (RFC 1122 §4.2.3.9), else that time is up.
+    told = talker.ask("converse", steps=expect.lines("three"), end="close", go_on=True, **words)
+    # ARP finds nobody at the address of the wire: TCP tells that if it knows (RFC 1122 §4.2.3.9), else that time is up.
     assert told["outcome"] in ("timed out", "No route to host")
     assert 1_000 < told["took_ms"] < 30_000
-    stand.quiet(60)  # the server's end has given up, too
+    stand.quiet()  # the server's end has given up, too: three of its keep-alives had no answer
 
-    pattern = f"*-client-{told['port']}-server-{LATE}.pcapng"
-    until(lambda: all(stand.captures_of(side, pattern, 0) for side in SIDES), "both captures")
-    from tests.wire.seen import Story, frames_of
-
-    frames = {side: frames_of(stand.captures_of(side, pattern, 0)[0]) for side in SIDES}
+    pattern = f"*-client-{told['port']}-server-{ASKS}.pcapng"
+    files = {side: stand.captures_of(side, pattern, 0) for side in SIDES}
+    frames = {side: [frame for path in files[side] for frame in frames_of(path)] for side in SIDES}
     story = Story(frames["client"], frames["server"], {side: stand.address(side, 4) for side in SIDES})
-    again = [words for words in story.differences if words.startswith("client data") and "sent" in words]
-    lost = [words for words in story.differences if words.startswith("client data") and "lost" in words]
-    assert len(again) == len(lost) == 1  # one segment, again and again at the client's tap, never at the server's
-    assert not [words for words in story.differences if "forged" in words or "copied" in words]
+    third = [words for words in story.differences if words.startswith("client data 3 ")]
+    assert [words.split()[3] for words in sorted(third)] == ["lost", "sent"]  # and never at the server
+    assert not [one for one in story.far["client"] if b"three" in one.payload]
+    others = sorted(words for words in story.differences if words not in third)
+    assert others == ["server RST 1 lost", "server probe lost 3 times", "server probe sent 3 times"]
+    assert all(verdict(files[side][-1]) != "complete" for side in SIDES)
 
     stand.compose("up", "--detach", "--wait", "--no-deps", "wire")
     expected = expect.named("lost-syn", 4)

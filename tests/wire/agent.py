@@ -46,24 +46,22 @@ def sockets(_asked: Told) -> Told:
     return {"busy": busy}
 
 
+KEPT: list[socket.socket] = []
+
+
 def converse(asked: Told) -> Told:
     """Hold a conversation: ``steps`` are texts with the answer that ends each; how it went in ``outcome``.
 
     address, port, patience_s: for connecting and for each answer. end: ``quit`` waits for the server's FIN, ``abort``
-    resets. user_timeout_ms: TCP_USER_TIMEOUT (RFC 5482), if given.
+    resets, ``keep`` leaves it open for a later request with ``go_on``, ``close`` closes.
     """
     started = time.monotonic()
-    family = socket.AF_INET6 if ":" in asked["address"] else socket.AF_INET
-    talk = socket.socket(family, socket.SOCK_STREAM)
-    talk.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if asked.get("user_timeout_ms"):
-        talk.setsockopt(socket.IPPROTO_TCP, 18, asked["user_timeout_ms"])
-    talk.settimeout(asked["patience_s"])
-    talk.bind(("", 0))
-    port = talk.getsockname()[1]
     got, outcome = b"", ""
+    talk = KEPT.pop() if asked.get("go_on") else fresh(asked)
+    port = talk.getsockname()[1]
     try:
-        talk.connect((asked["address"], asked["port"]))
+        if not asked.get("go_on"):
+            talk.connect((asked["address"], asked["port"]))
         for text, answer in asked["steps"]:
             octets = text.encode()
             wanted = len(got) + len(answer.encode())
@@ -89,9 +87,21 @@ def converse(asked: Told) -> Told:
         outcome = error.strerror or str(error)
     if outcome == "no answer" or asked["end"] == "abort":
         talk.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    talk.close()
+    if outcome == "echoed" and asked["end"] == "keep":
+        KEPT.append(talk)
+    else:
+        talk.close()
     took_ms = round((time.monotonic() - started) * 1000)
     return {"port": port, "outcome": outcome, "got": got.decode(errors="replace"), "took_ms": took_ms}
+
+
+def fresh(asked: Told) -> socket.socket:
+    """A socket of our own port, not yet connected."""
+    talk = socket.socket(socket.AF_INET6 if ":" in asked["address"] else socket.AF_INET, socket.SOCK_STREAM)
+    talk.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    talk.settimeout(asked["patience_s"])
+    talk.bind(("", 0))
+    return talk
 
 
 def connected(talk: socket.socket) -> bool:

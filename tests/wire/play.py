@@ -54,7 +54,7 @@ def play(stand: Stand, expected: Expectation, version: int) -> Play:
             for side in SIDES:
                 stand.steer(side)
         _hold(stand, one)
-        _settle(stand, one)
+        settle(stand, one)
     except StandError as error:
         one.complaints.append(str(error))
     if expected.remembers:
@@ -86,7 +86,7 @@ def _hold(stand: Stand, one: Play) -> None:
     one.moved = {side: {name: after[side][name] - before[side][name] for name in WATCHED} for side in SIDES}
 
 
-def _settle(stand: Stand, one: Play) -> None:
+def settle(stand: Stand, one: Play) -> None:
     """Wait until captures and log agree; keep the last state if they never do."""
     begun_ns = 0
     pattern = f"*-client*-{one.port}-server*.pcapng"

@@ -145,9 +145,7 @@ def main(arguments: Sequence[str]) -> int:
     took_s = time.monotonic() - started
     wrong = [one for one in plays if one.complaints]
     for one in wrong:
-        print(
-            f"\n{one.expected.name} IPv{one.version} on {one.stand}, client's port {one.port}, late {one.late_ms:.1f} ms:"
-        )
+        print(f"\n{one.expected.name} IPv{one.version} on {one.stand}, port {one.port}, late {one.late_ms:.1f} ms:")
         print("\n".join(f"  {words}" for words in one.complaints))
     print(f"\n{len(plays) - len(wrong)} of {len(plays)} plays as intended, in {took_s / 60:.1f} minutes")
     if asked.write:

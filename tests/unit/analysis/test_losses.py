@@ -144,6 +144,34 @@ def test_a_segment_that_was_overtaken_is_out_of_order_and_not_sent_again() -> No
     assert not analysis.client.retransmissions
 
 
+OVERTAKING_ACK = (
+    OPEN
+    + """
+    < P. 1 ack 1 "hi\\n"
+    +0.1 > . 1    ack 1 x1000
+    +0.1 > . 1001 ack 1 x1000
+    +0.1 > . 2001 ack 4
+"""
+)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_text_that_its_own_end_s_ack_overtook_is_out_of_order(version: int) -> None:
+    frames = frames_of(OVERTAKING_ACK, version=version)
+    assert not look(frames, version=version).client.out_of_order
+    analysis = look([*frames[:4], *swapped(frames[4:], 1, 3)], version=version)
+    assert analysis.client.out_of_order == (6, 7)
+    assert [f.facts["overtaken_by"] for f in analysis.findings_of("out-of-order")] == [1, 2]
+    assert not analysis.client.retransmissions
+
+
+def test_text_after_an_ack_that_counts_it_as_sent_is_a_retransmission_when_it_left_later() -> None:
+    frames = frames_of(OVERTAKING_ACK + "\n +300 > . 1 ack 4 x1000")
+    analysis = look([frame for number, frame in enumerate(frames, 1) if number != 5])
+    assert [again.frame for again in analysis.client.retransmissions] == [7]
+    assert not analysis.client.out_of_order
+
+
 def test_a_late_segment_with_an_old_identification_is_out_of_order_however_late() -> None:
     frames = swapped(frames_of(BURST + "+300 > . 5001 ack 1 x1000"), 8, 9)
     analysis = look(frames)

@@ -11,6 +11,8 @@ import pytest
 
 from lab.cli.command import main, parser
 from lab.cli.completion import SHELLS, script, subcommands
+from lab.router.decisions import identity
+from lab.store.reader import read_capture
 from tests.commands import PAGE, page
 from tests.golden.canonical import CAPTURES
 
@@ -113,6 +115,19 @@ def test_two_taps_tell_what_was_lost_between_them(capsys: pytest.CaptureFixture[
     assert [one["near"] for one in found["crossings"] if one["fate"] == "lost"] == [8]
     ElementTree.fromstring(said(capsys, "compare", "--svg", *TAPS))
     assert "C-xS: " in said(capsys, "compare", "--mermaid", *TAPS)
+
+
+def test_the_wire_s_log_says_what_took_a_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lost = read_capture(Path(TAPS[0])).frames[7]
+    log = tmp_path / "wire.jsonl"
+    line = {"event": "in", "frame": 1, "did": ["drop"], "rules": [4], **identity(lost.data)}
+    log.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    assert "[lost] wire: drop (line 4)" in said(capsys, "compare", "--log", str(log), *TAPS)
+    found = json.loads(said(capsys, "compare", "--json", "--log", str(log), *TAPS))
+    assert [words for words in found["wire"] if words] == ["drop (line 4)"]
+    log.write_text("[1]\n", encoding="utf-8")
+    assert "is no log of the wire" in said(capsys, "compare", "--log", str(log), *TAPS, status=1)
+    assert "cannot be read" in said(capsys, "compare", "--log", str(tmp_path / "none"), *TAPS, status=1)
 
 
 def test_one_tap_twice_lost_nothing(capsys: pytest.CaptureFixture[str]) -> None:

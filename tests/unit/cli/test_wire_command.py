@@ -12,6 +12,7 @@ import pytest
 
 from lab.cli.command import main
 from lab.router import library
+from lab.router.grammar import GRAMMAR
 
 Engine = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -93,6 +94,7 @@ def test_check_and_scenarios_need_no_wire(
     assert said(capsys, "check", "lost-three") == "lost-three: 1 rules\n"
     listed = said(capsys, "scenarios").splitlines()
     assert [line.split()[0] for line in listed] == library.names()
+    assert said(capsys, "grammar") == GRAMMAR
     assert engine == []
 
 

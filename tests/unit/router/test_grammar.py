@@ -208,7 +208,8 @@ def test_a_ready_scenario_is_right_and_says_what_it_shows(path: Path) -> None:
     script = read(text, path.stem)
     assert len(headline(text)) > 20
     assert not script.empty or path.stem in ("syn-flood", "zero-window", "tiny-buffer")
-    assert f"`{path.stem}`" in PAGE.read_text(encoding="utf-8")
+    assert f"| `{path.stem}` | {headline(text)} |" in PAGE.read_text(encoding="utf-8")
+    assert path.with_suffix(".toml").is_file()
 
 
 def test_there_are_scenarios() -> None:

@@ -180,7 +180,10 @@ class Wire:
         return ethernet(macs[me], macs[1 - me], self.version, packet), cut
 
     def _arp(self, line: str) -> bytes:
-        client, server, _ = ADDRESSES[4]
+        client, server, router = ADDRESSES[4]
+        if "announce" in line:
+            body = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 2, SERVER_MAC, router, SERVER_MAC, router)
+            return (b"\xff" * 6 + SERVER_MAC + b"\x08\x06" + body).ljust(60, b"\0")
         if "who-has" in line:
             body = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, CLIENT_MAC, client, bytes(6), server)
             return (b"\xff" * 6 + CLIENT_MAC + b"\x08\x06" + body).ljust(60, b"\0")
@@ -188,7 +191,11 @@ class Wire:
         return (CLIENT_MAC + SERVER_MAC + b"\x08\x06" + body).ljust(60, b"\0")
 
     def _ndp(self, line: str) -> bytes:
-        client, server, _ = ADDRESSES[6]
+        client, server, router = ADDRESSES[6]
+        if "announce" in line:
+            group = bytes.fromhex("ff02") + bytes(13) + b"\x01"
+            body = b"\x88\0\0\0\x20\0\0\0" + router + b"\x02\x01" + SERVER_MAC
+            return self._icmp6(SERVER_MAC, router, group, body)
         if "solicit" in line:
             group = bytes.fromhex("ff0200000000000000000001ff") + server[13:]
             return self._icmp6(CLIENT_MAC, client, group, b"\x87\0\0\0" + bytes(4) + server + b"\x01\x01" + CLIENT_MAC)

@@ -311,6 +311,20 @@ def test_arp_that_is_too_old_or_another_sessions_stays_out() -> None:
     assert played.kinds.count("arp") == 1
 
 
+@pytest.mark.parametrize(("version", "words", "kind"), [(4, "arp announce", "arp"), (6, "ndp announce", "ndp")])
+def test_an_address_announced_to_all_is_told_in_the_sessions_that_run(version: int, words: str, kind: str) -> None:
+    played = play(f"{HANDSHAKE}\n {words}\n{TALK}{CLOSE}", version=version)
+    assert played.kinds.count(kind) == 1
+    assert played.session.summary()["frames"] == len(played.kinds)
+    assert kind not in play(f"{WHOLE}\n {words}", version=version).kinds
+    assert kind not in play(f" {words}\n{WHOLE}", version=version).kinds
+
+
+def test_an_announcement_of_the_other_ip_version_stays_out() -> None:
+    assert "ndp" not in play(f"{HANDSHAKE}\n ndp announce\n{TALK}").kinds
+    assert "arp" not in play(f"{HANDSHAKE}\n arp announce\n{TALK}", version=6).kinds
+
+
 def test_ndp_belongs_to_the_session_too() -> None:
     played = play("ndp solicit\n ndp advert\n" + WHOLE, version=6)
     assert played.kinds[:3] == ["ndp", "ndp", "syn"]

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.store.blocks import enhanced_packet
-from lab.store.bulk import LARGEST_NUMBER, NUMBER, Form, Packets, packet_blocks, shapes
+from lab.store.bulk import Packets, packet_blocks, shapes
+from lab.store.forms import LARGEST_NUMBER, NUMBER, Form
 from lab.wire.frame import Direction, Frame
 
 FORMS = (

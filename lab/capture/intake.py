@@ -1,0 +1,137 @@
+"""From the ring to the tracker and the store: few frames one by one, at once; many by a fast lane.
+
+There are two fast lanes with one result. The one in C (lab.capture.native) takes frames where they lie in the ring. The
+one in NumPy (lab.capture.lane) takes them by the pile, so they are spooled first; it serves where the library is not
+there. ``intake`` chooses.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from lab.capture.native import LIBRARY, NativeLane, load
+from lab.capture.ring import Ring
+from lab.session.events import Event
+from lab.session.session import Session
+from lab.session.tracker import Tracker
+
+BLOCKS_A_BATCH = 8
+"""Blocks copied to the spool at once: a mebibyte, so that their headers are read from the processor's cache."""
+SPOOL_BLOCKS = 320
+"""Blocks that the spool holds: 40 MiB."""
+FEW_FRAMES = 256
+"""A batch of fewer frames is not worth spooling."""
+FEW_FRAMES_A_BLOCK = 64
+"""A block of fewer frames is not worth the lane in C."""
+SOON_FRAMES = 4096
+"""Fewer frames in the spool than this do not wait for more."""
+HOLD_S = 0.4
+"""How long the oldest frame in the spool may wait."""
+
+Act = Callable[[list[Event]], None]
+Bulk = Callable[[Session, "bytes | memoryview", int, int], None]
+Seen = Callable[[int], None]
+
+
+class Intake(Protocol):
+    """What the tap asks of it. take: frames of at most so many blocks. settle: a turn is over, nothing may wait longer
+    than it should. empty: nothing waits any more. forget: a session has been closed. finish: the tap ends."""
+
+    def take(self, blocks: int) -> None: ...
+    def settle(self) -> None: ...
+    def empty(self) -> None: ...
+    def forget(self, session: Session) -> None: ...
+    def finish(self) -> None: ...
+
+
+def intake(ring: Ring, tracker: Tracker, act: Act, bulk: Bulk, seen: Seen, library: Path = LIBRARY) -> Intake:
+    """The best that is there. act: gets the tracker's events; bulk: the booked runs; seen: the time of the latest
+    frame, in nanoseconds, from time to time."""
+    found = load(library)
+    if found is None:
+        return Spooled(ring, tracker, act, bulk, seen)
+    return Direct(ring, tracker, act, NativeLane(found, ring.memory, tracker, act, bulk), seen)
+
+
+class Direct:
+    """By the lane in C."""
+
+    def __init__(self, ring: Ring, tracker: Tracker, act: Act, lane: NativeLane, seen: Seen) -> None:
+        self._ring, self._tracker, self._act, self._lane, self._seen = ring, tracker, act, lane, seen
+
+    def take(self, blocks: int) -> None:
+        ring, lane = self._ring, self._lane
+        for _ in range(blocks):
+            block = ring.block()
+            if block is None:
+                return
+            if block.frames < FEW_FRAMES_A_BLOCK and not lane.armed:
+                for frame in ring.frames():
+                    self._act(self._tracker.feed(frame))
+            else:
+                lane.take(block.first_at, block.frames)
+                ring.release(1)
+            self._seen(block.last_ns)
+
+    def settle(self) -> None:
+        self._lane.settle()
+
+    def empty(self) -> None:
+        self._lane.book_all()
+
+    def forget(self, session: Session) -> None:
+        self._lane.release(session)
+
+    def finish(self) -> None:
+        self._lane.close()
+
+
+class Spooled:
+    """By the lane in NumPy. Frames are spooled, so that the ring has room again, and looked at a moment later: the more
+    of them together, the less each costs."""
+
+    def __init__(self, ring: Ring, tracker: Tracker, act: Act, bulk: Bulk, seen: Seen) -> None:
+        from lab.capture.lane import FastLane
+        from lab.capture.spool import Spool
+
+        self._ring, self._tracker, self._act, self._seen = ring, tracker, act, seen
+        self._spool = Spool(SPOOL_BLOCKS)
+        self._lane = FastLane(tracker, act, bulk)
+        self._since = 0.0
+
+    def take(self, blocks: int) -> None:
+        spool = self._spool
+        while blocks > 0:
+            batch = self._ring.batch(min(BLOCKS_A_BATCH, blocks))
+            if not batch.blocks:
+                return
+            blocks -= batch.blocks
+            if not spool.frames and len(batch) < FEW_FRAMES:
+                for row in range(len(batch)):
+                    self._act(self._tracker.feed(batch.frame(row)))
+            else:
+                if not spool.has_room(batch.blocks):
+                    self.empty()
+                if not spool.frames:
+                    self._since = time.monotonic()
+                spool.add(batch)
+            if len(batch):
+                self._seen(int(batch.time_ns[-1]))
+            self._ring.release(batch.blocks)
+
+    def settle(self) -> None:
+        if self._spool.frames < SOON_FRAMES or time.monotonic() - self._since > HOLD_S:
+            self.empty()
+
+    def empty(self) -> None:
+        if self._spool.frames:
+            self._lane.take(self._spool.pile())
+
+    def forget(self, session: Session) -> None:
+        """Nothing is remembered of a session between piles."""
+
+    def finish(self) -> None:
+        self.empty()
