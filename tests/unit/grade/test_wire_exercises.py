@@ -10,10 +10,15 @@ import pytest
 
 from lab.grade.asked import compare, sent_by
 from lab.grade.check import CAPTURES, check
+from lab.grade.classroom import Course, grade_one
 from lab.grade.errors import EvidenceError, NotShownError
 from lab.grade.evidence import Evidence
+from lab.grade.manifest import EXERCISES, load
+from lab.grade.pack import pack
 from lab.grade.play import Run
+from lab.grade.progress import Work
 from lab.grade.scenario import Scenario, read, stages
+from lab.grade.submission import find
 from lab.grade.vocabulary import VOCABULARY
 from tests.unit.grade.made import ANNA, exercises, make, recorded_evidence
 from tests.unit.grade.test_play import pretended
@@ -195,3 +200,15 @@ def test_a_forged_rst_is_as_far_ahead_as_the_script_says() -> None:
 
 def test_each_wait_is_twice_the_one_before() -> None:
     assert ask(recorded_evidence("23-back-off"), "back-off", part="wait-at-client") == 2
+
+
+def test_a_submission_with_captures_of_both_taps_is_packed_and_graded(tmp_path: Path) -> None:
+    """anna's own: her numbers are the recorded ones."""
+    work = tmp_path / "work"
+    make(exercises()[LOST], ANNA, work / LOST)
+    (work / "student.toml").write_text(f'id = "{ANNA}"\n')
+    packed = pack(Work(work), [load(EXERCISES / LOST)], tmp_path / "anna.zip")
+    (submission,) = find([tmp_path / "anna.zip"])
+    graded = grade_one(submission, Course(), None)
+    assert packed == tmp_path / "anna.zip"
+    assert [(one.exercise, one.outcome) for one in graded.results] == [(LOST, "passed")], graded
