@@ -160,7 +160,7 @@ def syn_numbers(evidence: Evidence, told: Parameters) -> Expected:
         mistakes=mistake(
             len(syns) if len(syns) != len(numbers) else None,
             "misread",
-            f"The client sent {len(syns)} SYNs, but a new SYN would be a new connection. Compare their raw sequence"
+            f"The client sent {len(syns)} SYNs, but is a SYN that is sent again a new one? Compare their raw sequence"
             " numbers.",
         ),
     )
