@@ -198,10 +198,11 @@ def test_a_reset_that_was_awaited_is_no_failure_and_a_fin_is_one() -> None:
     for linger, good in ((b"\x01\0\0\0\0\0\0\0", True), (b"\0\0\0\0\0\0\0\0", False)):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             plan = {"names": ["a"], "to": "127.0.0.1", "port": listener.getsockname()[1]}
-            steps = [[{"do": "connect"}], [{"do": "await_reset"}]]
+            steps = [[{"do": "connect"}], [{"do": "send", "pieces": ["x"]}], [{"do": "await_reset"}]]
 
             def hang_up(listener: socket.socket = listener, linger: bytes = linger) -> None:
                 peer, _ = listener.accept()
+                peer.recv(1)
                 peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 peer.close()
 
