@@ -251,6 +251,7 @@ def main() -> int:
                 record(labs[0], exercise, scratch)
             return 0
         rows = run(labs, chosen, students, scratch, options.write)
+        print(f"{sum(row.passed for row in rows)} of {len(rows) * len(students)} plays passed")
         return 0 if all(row.passed == len(students) for row in rows) else 1
     finally:
         if options.keep:
