@@ -17,6 +17,7 @@ from lab.cli.errors import ASKED_WRONGLY, FAILED, RefusedError
 from lab.cli.exercise import add_exercise_commands
 from lab.cli.grade import add_grade_command
 from lab.cli.listing import Filter, as_json, as_table, chosen
+from lab.cli.live import add_command as add_live
 from lab.cli.look import add_commands
 from lab.cli.naming import capture_named, captures_of
 from lab.cli.taps import add_command as add_compare
@@ -47,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
 
     add_commands(command)
     add_compare(command)
+    add_live(command)
     listing = command("sessions", "list the sessions", _sessions)
     listing.add_argument("--run", dest="run_name", help="only of this run (its name's beginning, or latest)")
     listing.add_argument(
