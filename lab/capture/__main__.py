@@ -26,6 +26,7 @@ from lab.capture.ring import Ring
 from lab.store.blocks import InterfaceFacts, SectionFacts
 from lab.store.errors import StoreError
 from lab.store.facts import RunFacts
+from lab.store.quota import Quota
 from lab.store.recover import recover
 from lab.store.sessions import SessionStore
 
@@ -68,11 +69,17 @@ def _run(wanted: settings.Settings) -> int:
     log = SessionLog(_say, time.monotonic, style, wanted.ladders)
     _say(f"tap: recording {wanted.interface} of {names.get(_first_address(host), 'this host')} into {store.run.name}")
     try:
-        Tap(ring, tracker, store, log, Clock()).run(lambda: bool(stop), sign.beat)
+        Tap(ring, tracker, store, log, Clock(), _quota(wanted, store)).run(lambda: bool(stop), sign.beat)
     finally:
         sign.end()
         ring.close()
     return 0
+
+
+def _quota(wanted: settings.Settings, store: SessionStore) -> Quota | None:
+    if not wanted.keep_bytes:
+        return None
+    return Quota(wanted.captures, store.run.path, wanted.keep_bytes, lambda sentence: _say(f"tap: {sentence}"))
 
 
 def _say(text: str) -> None:

@@ -23,6 +23,7 @@ from lab.capture.ring import Ring
 from lab.session.events import Closed, Event
 from lab.session.session import Session
 from lab.session.tracker import Tracker
+from lab.store.quota import Quota
 from lab.store.sessions import SessionStore
 
 BUSY_WAIT_S = 0.02
@@ -54,9 +55,18 @@ class Clock:
 
 
 class Tap:
-    """One ring, one tracker, one store, one log."""
+    """One ring, one tracker, one store, one log; and a quota, if captures have one."""
 
-    def __init__(self, ring: Ring, tracker: Tracker, store: SessionStore, log: SessionLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        ring: Ring,
+        tracker: Tracker,
+        store: SessionStore,
+        log: SessionLog,
+        clock: Clock,
+        quota: Quota | None = None,
+    ) -> None:
+        self.quota = quota
         self.ring = ring
         self.tracker = tracker
         self.store = store
@@ -77,6 +87,8 @@ class Tap:
             self.intake.empty()  # nobody is silent whose frames wait here
             self._act(self.tracker.tick(now_ns))
         self.store.flush()
+        if self.quota is not None:
+            self.quota.look(time.monotonic())
 
     def run(self, stopping: Callable[[], bool], each_turn: Callable[[], None]) -> None:
         """Turn after turn until told to stop, then take what is left in the ring and end every session as cut."""
@@ -101,6 +113,8 @@ class Tap:
                 self.intake.forget(event.session)
             self.store.handle(event)
             self.log.handle(event)
+            if self.quota is not None and isinstance(event, Closed):
+                self.quota.finished(event.session.name)
 
     def _count_drops(self) -> None:
         counted = self.ring.statistics()
