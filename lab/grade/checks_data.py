@@ -267,8 +267,8 @@ def count(evidence: Evidence, told: Parameters) -> Expected:
         len(frames),
         numbers[:8] or (after,),
         why,
-        "Go through the frames one by one, and ask of each what it is for; labels of the tool may name them otherwise."
-        " What comes in the silences, and what not?",
+        "Go through the frames one by one and ask what each is for; Wireshark's own label may be another. Begin with"
+        " those that come after a silence.",
         f"tcp.srcport == {port_of(found, told['of'])}" if "of" in told else "tcp",
         mistakes=mistake(
             len(others) if others else None,

@@ -52,7 +52,7 @@ def _of_others(frames: tuple[FrameRecord, ...], record: FrameRecord, right: byte
         Mistake(
             mac_text(mac),
             "hardware-for-ip",
-            f"That address is in this capture, but not there in frame {record.number}.",
+            f"That address occurs in this capture, but not in that place of frame {record.number}.",
         )
         for mac in sorted(seen)
     )
@@ -126,8 +126,8 @@ def reaches(evidence: Evidence, told: Parameters) -> Expected:
         value,
         (record.number,),
         sentences[value],
-        f"Look at the destination of frame {record.number} in Ethernet's header. Everybody would be ff:ff:ff:ff:ff:ff;"
-        " a group has an odd first octet.",
+        f"Look at the destination of frame {record.number} in Ethernet's header. ff:ff:ff:ff:ff:ff is everybody; a"
+        " group's first octet is odd; all others are single stations.",
         one(record.number),
     )
 

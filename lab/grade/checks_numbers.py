@@ -66,6 +66,14 @@ def _filter_for(found: Analysis, word: str) -> str:
         return "tcp.analysis.ack_rtt"
     if word == "rst":
         return "tcp.flags.reset == 1"
+    if word == "third-duplicate":
+        return "tcp.analysis.duplicate_ack"
+    if word in ("icmp", "icmp-about"):
+        return "icmp || icmpv6 || tcp.len > 0"
+    if word in ("original", "healed") or "retransmission" in word:
+        return "tcp.analysis.retransmission || tcp.analysis.duplicate_ack || tcp.len > 0"
+    if word == "challenge-ack":
+        return "tcp.flags.reset == 1 || tcp.len == 0"
     if word in ("zero-window", "window-opened"):
         return f"tcp.srcport == {port_of(found, 'client')} && tcp.len == 0"
     if word == "probe":

@@ -83,7 +83,9 @@ def _mistakes(known: tuple[RttSample, ...], what: str) -> list[Mistake]:
     if what == "rttvar":
         return list(
             mistake(
-                float(last.rtt_ns), "misread", "That is the round trip itself. Its variation is assumed to be less."
+                float(last.rtt_ns),
+                "misread",
+                "That is the round trip itself. One measurement cannot vary: which part of it does RFC 6298 §2.2 take?",
             )
         )
     if what == "rto":

@@ -141,9 +141,9 @@ def _known_parts(folder: Path) -> dict[str, frozenset[str]]:
 
 def _parts(exercise: Exercise) -> frozenset[str]:
     """The names that captures of an exercise can have, for any student."""
-    found = set()
+    found: set[str] = set()
     for plan in exercise.scenario.plans:
-        found.add(plan.name)
+        found |= plan.captures_of(plan.name).keys()
         if plan.count:
             found |= {f"{plan.name}-{number}" for number in range(1, 65)}
     return frozenset(found)

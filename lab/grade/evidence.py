@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lab.analysis import analyse
 from lab.analysis.model import Analysis
+from lab.grade.asked import compare
 from lab.grade.errors import EvidenceError
 from lab.grade.scenario import Plan, Scenario
 from lab.grade.seed import Seed
@@ -68,7 +69,7 @@ class Evidence:
             part: self.parts[part].analysis
             for plan in self.scenario.plans
             if plan.name == name
-            for part in plan.names(self.values)
+            for part in plan.parts(self.values)
             if part in self.parts
         }
         if not found:
@@ -83,8 +84,10 @@ def gather(
     fit."""
     parts = {}
     for plan in scenario.plans:
-        for name in plan.names(values):
-            parts[name] = read_part(name, folder / f"{name}.pcapng", plan, seed, key)
+        for name in plan.parts(values):
+            part = read_part(name, folder / f"{name}.pcapng", plan, seed, key)
+            compare(name, part.analysis, plan, seed, values, part.languages.get("server", ""))
+            parts[name] = part
     return Evidence(parts, seed, scenario, values)
 
 
@@ -165,13 +168,16 @@ def _certified(name: str, analysis: Analysis, facts: Mapping[str, object], plan:
         if not isinstance(told, dict) or not isinstance(reasons, list):
             raise EvidenceError(f"The facts of {name} hold no certificate.", retake)
         against = [str(reason)[:300] for reason in reasons]
-        if plan.verdict == "refused":
+        if plan.verdict in ("refused", "half-open"):
             against = [reason for reason in against if not reason.startswith(_NO_HANDSHAKE)]
         if against:
             raise EvidenceError(f"The capture of {name} has no certificate: {against[0]}", retake)
-    if analysis.verdict != plan.verdict:
+    # A file ends where a half-open session was given up; read by itself, that looks as if it had been cut.
+    unanswered = analysis.verdict == "cut" and not analysis.handshake.complete
+    verdict = "half-open" if unanswered else analysis.verdict
+    if verdict != plan.verdict:
         raise EvidenceError(
-            f"The connection {name} ended as '{analysis.verdict}', and the exercise needs '{plan.verdict}'.",
+            f"The connection {name} ended as '{verdict}', and the exercise needs '{plan.verdict}'.",
             "Something else happened than was planned: play the exercise again.",
         )
 

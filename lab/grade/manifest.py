@@ -242,10 +242,10 @@ def _check_mistakes(check: Mapping[str, Any], form: str | None, where: str, scen
     if form not in known.forms:
         found.append(f"{where}: {check['name']} gives {' or '.join(known.forms)}, not {form}")
     parts = check.get("parts", []) if isinstance(check.get("parts"), list) else []
-    for part in (*parts, *((check["part"],) if "part" in check else ())):
+    for part in (*parts, *(check[word] for word in ("part", "other") if word in check)):
         if scenario.plan_of(str(part)) is None:
             found.append(f"{where}: the scenario has no connection {part!r}")
-    if "part" in known.all_parameters and "part" not in check and len(scenario.plans) > 1:
+    if "part" in known.all_parameters and "part" not in check and scenario.several:
         found.append(f"{where}: say which connection is meant (part = ...), there are several")
     return found
 

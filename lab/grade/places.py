@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lab.analysis.model import Analysis, FrameRecord, Role
+from lab.analysis.model import Analysis, FrameRecord, Retransmission, Role
 from lab.grade.errors import NotShownError
 
 Finder = Callable[[Analysis], int | None]
@@ -92,6 +92,69 @@ def _half_open_data(found: Analysis) -> int | None:
     return next((number for number in found.stream(other).data_frames if number > fin), None)
 
 
+def again(found: Analysis) -> list[Retransmission]:
+    """The client's segment that was sent again most often: each time that it was, in order."""
+    sent = [one for one in found.client.retransmissions if one.cause != "duplicate"]
+    if not sent:
+        return []
+    starts = [one.start_rel for one in sent]
+    most = max(starts, key=starts.count)  # of equals the first
+    return [one for one in sent if one.start_rel == most]
+
+
+def _copy(index: int) -> Finder:
+    def find(found: Analysis) -> int | None:
+        copies = again(found)
+        return copies[index].frame if -len(copies) <= index < len(copies) else None
+
+    return find
+
+
+def _original(found: Analysis) -> int | None:
+    copies = again(found)
+    return copies[0].original if copies else None
+
+
+def _third_duplicate(found: Analysis) -> int | None:
+    duplicates = [frame.number for frame in found.frames if "duplicate-ack" in frame.roles and frame.sender == "server"]
+    copies = again(found)
+    asked = [number for number in duplicates if copies and number < copies[0].frame]
+    return asked[2] if len(asked) > 2 else None
+
+
+def _healed(found: Analysis) -> int | None:
+    """The first ACK that covers what was sent again."""
+    copies = again(found)
+    if not copies:
+        return None
+    last = copies[-1]
+    return next(
+        (
+            frame.number
+            for frame in found.frames[last.frame :]
+            if frame.sender == "server" and frame.ack_rel is not None and frame.ack_rel >= last.end_rel
+        ),
+        None,
+    )
+
+
+def _nth(kind: str, index: int) -> Finder:
+    def find(found: Analysis) -> int | None:
+        frames = [frame.number for frame in found.frames if frame.kind == kind]
+        return frames[index] if -len(frames) <= index < len(frames) else None
+
+    return find
+
+
+def _quoted(found: Analysis) -> int | None:
+    return found.icmp_errors[0].about if found.icmp_errors else None
+
+
+def _after_icmp(found: Analysis) -> int | None:
+    icmp = _kind("icmp")(found)
+    return next((number for number in found.client.data_frames if icmp is not None and number > icmp), None)
+
+
 PLACES: Mapping[str, tuple[str, Finder]] = {
     "arp-request": ("the first ARP frame, which asks", _neighbour("arp", 0)),
     "arp-reply": ("the second ARP frame, which answers", _neighbour("arp", 1)),
@@ -126,6 +189,21 @@ PLACES: Mapping[str, tuple[str, Finder]] = {
     "server-fin": ("the server's FIN", _fin("server-fin")),
     "data-after-fin": ("the first text that came after the first FIN", _half_open_data),
     "rst": ("the RST", _rst),
+    "challenge-ack": ("the ACK that asks back (challenge ACK)", _role("challenge-ack")),
+    "last-syn": ("the client's last SYN", _nth("syn", -1)),
+    "second-syn": ("the client's second SYN", _nth("syn", 1)),
+    "original": ("the first transmission of the segment that was lost", _original),
+    "retransmission": ("the first retransmission of the lost segment", _copy(0)),
+    "second-retransmission": ("the second retransmission of the lost segment", _copy(1)),
+    "third-retransmission": ("the third retransmission of the lost segment", _copy(2)),
+    "last-retransmission": ("the last retransmission of the lost segment", _copy(-1)),
+    "third-duplicate": ("the third duplicate ACK before the retransmission", _third_duplicate),
+    "healed": ("the first ACK that covers the lost segment", _healed),
+    "icmp": ("the first ICMP message", _kind("icmp")),
+    "icmp-about": ("the frame that the ICMP message quotes", _quoted),
+    "after-icmp": ("the client's first text after the ICMP message", _after_icmp),
+    "first-fragment": ("the first fragment", _nth("fragment", 0)),
+    "second-fragment": ("the second fragment", _nth("fragment", 1)),
 }
 """Every place: what it is, and how it is found."""
 

@@ -18,11 +18,16 @@ from typing import Any
 
 from lab.grade.errors import GradeError
 from lab.grade.manifest import EXERCISES, Exercise
-from lab.grade.scenario import Plan, by_server, program
+from lab.grade.scenario import Plan, program, stages
+from lab.store.facts import SERVER_TAP
+from lab.store.files import read_json
 from lab.store.index import SessionEntry, sessions
+from lab.store.run import RUN_FACTS
 
 ROOT = EXERCISES.parents[1]
 HOSTS = ("server", "server-tap", "client-host")
+WIRED = ("wire", "client-tap", "quirks")
+SIDES = ("client", "server")
 _UP_S, _PLAY_S, _CAPTURE_S, _BY_HAND_S = 300, 120, 30.0, 900.0
 _LOOK_EVERY_S = 0.1
 Say = Callable[[str], None]
@@ -51,7 +56,7 @@ class Lab:
         be run at all."""
         try:
             done = subprocess.run(
-                ["docker", "compose", "--profile", "exercises", *words],
+                ["docker", "compose", "--profile", "exercises", "--profile", "wire", *words],
                 cwd=self.root,
                 env={**(os.environ if self.env is None else self.env), **(more or {})},
                 input=text,
@@ -76,20 +81,48 @@ class Lab:
         except (ValueError, KeyError, TypeError, StopIteration):
             raise GradeError(f"docker compose does not say where the captures are: {_last(done.err)}") from None
 
-    def up(self, language: str = "") -> None:
+    def up(self, language: str = "", *, wired: bool = False) -> None:
         """Server (in this language, if one is named), tap and the client's host running and healthy; does nothing where
-        they are."""
-        words = ["up", "--detach", "--wait", "--quiet-pull", *HOSTS]
+        they are. wired: also the wire, the tap beside the client and the quirks server."""
+        words = ["up", "--detach", "--wait", "--quiet-pull", *HOSTS, *(WIRED if wired else ())]
         done = self.compose(words, timeout_s=_UP_S, more={"SERVER": language} if language else None)
         if done.code:
             raise GradeError(f"the lab does not start ('make up' tells more): {_last(done.err)}")
 
     def fresh_host(self) -> None:
-        """The client's host starts anew: it knows no neighbour then."""
+        """The client's host starts anew: it knows no neighbour then. A tap beside it would stay behind in the network
+        namespace that is gone, so it goes, too."""
+        self.compose(["rm", "--stop", "--force", "client-tap"])
         done = self.compose(["restart", "--no-deps", "--timeout", "2", "client-host"])
         if done.code:
             raise GradeError(f"the client's host could not be restarted: {_last(done.err)}")
         self.up()
+
+    def fresh_quirks(self) -> None:
+        """The quirks server starts anew: nobody waits in its queues."""
+        done = self.compose(["restart", "--no-deps", "--timeout", "0", "quirks"])
+        if done.code:
+            raise GradeError(f"the quirks server could not be restarted: {_last(done.err)}")
+        self.up(wired=True)
+
+    def wire_runs(self) -> bool:
+        """Whether packets may go through the wire just now."""
+        return bool(self.compose(["ps", "--quiet", "--status", "running", "wire"]).out.strip())
+
+    def steer(self, way: str) -> None:
+        """The hosts' packets go ``through`` the wire, or ``direct``; what they knew about the path is forgotten."""
+        for side in SIDES:
+            peer = "server" if side == "client" else "client"
+            done = self.compose(["run", "--rm", "-T", "--no-deps", f"{side}-steer", way, peer])
+            if done.code:
+                raise GradeError(f"the {side}'s route could not be set: {_last(done.err)}")
+
+    def script(self, text: str) -> None:
+        """This fault script is in force from now on; none if it is empty."""
+        words = ["load", "-", "--name", "exercise"] if text.strip() else ["clear"]
+        done = self.compose(["exec", "-T", "wire", "wire", *words], text)
+        if done.code:
+            raise GradeError(f"the wire does not take the exercise's script: {_last(done.err)}")
 
     def play(self, told: Mapping[str, Any]) -> Done:
         """Run the player with this program."""
@@ -115,24 +148,48 @@ class Run:
 
     def go(self) -> dict[str, Path]:
         """Play everything and fetch the captures. Raises GradeError."""
-        runs = by_server(self.exercise.scenario, self.values)
-        self.lab.up()
-        if self.exercise.scenario.fresh_host:
-            self.say("the client's host starts anew")
-            self.lab.fresh_host()
+        played = stages(self.exercise.scenario, self.values)
+        wired = self.exercise.scenario.through_wire
+        self._prepare(wired)
         folder = self.lab.captures()
         known = frozenset(entry.json_path for entry in sessions(folder))
-        for language, plans in runs:
+        ports: dict[str, int] = {}
+        for language, script, plans in played:
             if language:
                 self.say(f"the server is written in {language} now")
                 self.lab.up(language)
-            self._fetch(folder, known, self._play(program(plans, self.values)))
-        if any(language for language, _ in runs):
+            if wired:
+                self.lab.script(script)
+                for line in script.split("\n") if script.strip() else ():
+                    self.say(f"the wire: {line}" if line.strip() else "")
+            ports.update(self._play(program(plans, self.values)))
+            # A half-open session is finished by the SYN that takes its ports over, which may be of a later stage.
+            self._fetch(folder, known, ports, [plan for plan in plans if plan.verdict != "half-open"])
+        self._fetch(folder, known, ports, [plan for plan in self.exercise.scenario.plans if not plan.by_hand])
+        if any(language for language, _script, _plans in played):
             self.lab.up()
+        if wired:
+            self.lab.script("")
+            self.lab.steer("direct")
         for plan in self.exercise.scenario.plans:
             if plan.by_hand:
                 self._await_hand(folder, known, plan)
         return self.captures
+
+    def _prepare(self, wired: bool) -> None:
+        """The lab as the scenario wants it: with the wire between the hosts, or without."""
+        self.lab.up(wired=True) if wired else self.lab.up()
+        if self.exercise.scenario.fresh_host:
+            self.say("the client's host starts anew")
+            self.lab.fresh_host()
+        if self.exercise.scenario.fresh_quirks:
+            self.say("the quirks server starts anew")
+            self.lab.fresh_quirks()
+        if wired:
+            self.lab.steer("through")
+        elif self.lab.wire_runs():
+            self.lab.script("")
+            self.lab.steer("direct")
 
     def _play(self, told: Mapping[str, Any]) -> dict[str, int]:
         """Let the player play; returns the source port of each part."""
@@ -155,12 +212,19 @@ class Run:
             raise GradeError(f"the scenario could not be played: {problem or _last(done.err)}; run it again")
         return ports
 
-    def _fetch(self, folder: Path, known: frozenset[Path], ports: Mapping[str, int]) -> None:
-        """Wait until the tap has finished the capture of each part."""
-        wanted = list(ports)
+    def _fetch(self, folder: Path, known: frozenset[Path], ports: Mapping[str, int], plans: Sequence[Plan]) -> None:
+        """Wait until the taps have finished the captures of these plans. ports: of all connections so far, since those
+        that share a port are told apart by their order."""
+        every = self.exercise.scenario.plans
+        taps = {name: plan.captures_of(name) for plan in every for name in plan.names(self.values)}
+        wanted = [part for plan in plans for name in plan.names(self.values) if name in ports for part in taps[name]]
         end_s = self.clock_s() + _CAPTURE_S
         while True:
-            found = _by_port(folder, known, ports)
+            found: dict[str, SessionEntry] = {}
+            for side in SIDES:
+                entries = _by_port(folder, known, ports, f"{side}-tap")
+                for name, entry in entries.items():
+                    found.update({part: entry for part, tap in taps[name].items() if tap == side})
             open_ones = [part for part in wanted if part not in found or found[part].is_open]
             if not open_ones:
                 break
@@ -187,14 +251,16 @@ class Run:
         raise GradeError(f"no session with {nonce} in it came within {_BY_HAND_S / 60:.0f} minutes")
 
 
-def _by_port(folder: Path, known: frozenset[Path], ports: Mapping[str, int]) -> dict[str, SessionEntry]:
-    """The new sessions by part. Parts that share a port (one after the other) take its sessions in order."""
+def _by_port(folder: Path, known: frozenset[Path], ports: Mapping[str, int], tap: str) -> dict[str, SessionEntry]:
+    """The new sessions of a tap by connection. Those that share a port (one after the other) take its sessions in
+    order."""
     fresh: dict[int, list[SessionEntry]] = {}
+    taps: dict[Path, str] = {}
     for entry in sessions(folder):
         client = entry.facts.get("client")
         port = client.get("port") if isinstance(client, dict) else None
         ours = isinstance(client, dict) and str(client.get("name")).startswith("client")
-        if entry.json_path not in known and ours and isinstance(port, int):
+        if entry.json_path not in known and ours and isinstance(port, int) and _tap_of(entry, taps) == tap:
             fresh.setdefault(port, []).append(entry)
     found = {}
     for part, port in ports.items():
@@ -202,3 +268,14 @@ def _by_port(folder: Path, known: frozenset[Path], ports: Mapping[str, int]) -> 
         if waiting:
             found[part] = waiting.pop(0)
     return found
+
+
+def _tap_of(entry: SessionEntry, known: dict[Path, str]) -> str:
+    """The name of the tap that wrote a session, as its run.json tells; the server's where it does not say."""
+    folder = entry.json_path.parent
+    if folder not in known:
+        try:
+            known[folder] = str(read_json(folder / RUN_FACTS).get("tap", SERVER_TAP))
+        except (OSError, ValueError):
+            known[folder] = SERVER_TAP
+    return known[folder]

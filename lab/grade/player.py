@@ -91,11 +91,24 @@ class Connection:
         if self.plan.get("source_port"):
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.bind(("", int(self.plan["source_port"])))
-        refused = False
+        expected, refused = step.get("expect"), False
+        if expected == "silence":
+            made.settimeout(int(step.get("patience_ms", 3000)) / 1000)
         try:
             made.connect(address)
         except ConnectionRefusedError:
             refused = True
+        except TimeoutError:
+            if expected != "silence":
+                raise
+            made.close()
+            self.tell(
+                f"connect to {host} port {port}: no answer; give up", local_port=int(self.plan.get("source_port", 0))
+            )
+            self._socket = None
+            return
+        if expected == "silence":
+            raise StepError(f"connect: {host} port {port} answered, and should have been silent")
         if refused != (step.get("expect") == "refused"):
             raise StepError(
                 f"connect: {host} port {port} " + ("refused" if refused else "accepted, and should have refused")
@@ -164,6 +177,22 @@ class Connection:
                 raise StepError("read_end: more octets than a scenario may bring")
         self.tell(f"read to the end: {count} more octets, then the server's FIN")
 
+    def await_reset(self, _step: Mapping[str, Any]) -> None:
+        """Read until a RST has ended the connection for us."""
+        try:
+            while self.open_socket.recv(65536):
+                continue
+        except ConnectionResetError:
+            self.close_quietly()
+            self.tell("the connection was reset")
+            return
+        raise StepError("await_reset: the server closed with a FIN")
+
+    def ttl(self, step: Mapping[str, Any]) -> None:
+        """From now on packets leave with so many hops to live."""
+        self.open_socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, int(step["hops"]))
+        self.tell(f"from now on packets have {step['hops']} hops to live")
+
     def pause(self, step: Mapping[str, Any]) -> None:
         """Do nothing: silence is the point."""
         milliseconds = min(int(step["ms"]), 10_000)
@@ -209,6 +238,8 @@ STEPS: Mapping[str, Callable[[Connection, Mapping[str, Any]], None]] = {
     "read": Connection.read_lines,
     "read_slowly": Connection.read_slowly,
     "read_end": Connection.read_end,
+    "await_reset": Connection.await_reset,
+    "ttl": Connection.ttl,
     "pause": Connection.pause,
     "half_close": Connection.half_close,
     "close": Connection.close,

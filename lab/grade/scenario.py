@@ -16,23 +16,29 @@ from lab.grade.seed import fill, placeholders
 
 # step: (words it must have, words it may have)
 STEP_WORDS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
-    "connect": (frozenset(), frozenset({"expect"})),
+    "connect": (frozenset(), frozenset({"expect", "patience_ms"})),
     "send": (frozenset(), frozenset({"text", "pieces", "times", "pad_to", "one_write"})),
     "wait_acknowledged": (frozenset(), frozenset()),
     "wait_answer": (frozenset(), frozenset({"octets"})),
     "read": (frozenset(), frozenset({"lines", "text"})),
     "read_slowly": (frozenset({"octets"}), frozenset({"bite", "pause_ms"})),
     "read_end": (frozenset(), frozenset()),
+    "await_reset": (frozenset(), frozenset()),
+    "ttl": (frozenset({"hops"}), frozenset()),
     "pause": (frozenset({"ms"}), frozenset()),
     "half_close": (frozenset(), frozenset()),
     "close": (frozenset(), frozenset()),
     "reset": (frozenset(), frozenset()),
 }
-_NUMBERS = frozenset({"times", "pad_to", "octets", "bite", "pause_ms", "ms", "lines"})
+_NUMBERS = frozenset({"times", "pad_to", "octets", "bite", "pause_ms", "ms", "lines", "patience_ms", "hops"})
 _OPTIONS = frozenset({"receive_buffer", "segment_size", "nodelay", "source_port", "keepalive_s"})
-CONNECTION_WORDS = frozenset({"name", "to", "port", "count", "verdict", "by_hand", "server", "steps"}) | _OPTIONS
+CONNECTION_WORDS = (
+    frozenset({"name", "to", "port", "count", "verdict", "by_hand", "server", "steps", "wire", "tap"}) | _OPTIONS
+)
 HOSTS = ("server", "server6")
-VERDICTS = ("complete", "reset", "refused")
+VERDICTS = ("complete", "reset", "refused", "half-open")
+TAPS = ("server", "client", "both", "none")
+_AT = {"client": "-at-client", "server": "-at-server"}
 MOST_COUNT = 16
 _FILLER = "abcdefghijklmnopqrstuvwxyz"
 
@@ -42,7 +48,8 @@ class Plan:
     """One connection, or a group that plays in step. count: how many (a number, or a placeholder); 0 for a single one.
 
     verdict: how its session must end to be of use. by_hand: the student makes it; its nonce identifies it.
-    server: the language of the server that it talks to; empty for the one that runs.
+    server: the language of the server that it talks to; empty for the one that runs. wire: the fault script that is in
+    force meanwhile; tap: whose capture is kept, ``server``, ``client``, ``both`` or ``none``.
     """
 
     name: str
@@ -53,6 +60,8 @@ class Plan:
     verdict: str = "complete"
     by_hand: bool = False
     server: str = ""
+    wire: str = ""
+    tap: str = "server"
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -61,28 +70,50 @@ class Plan:
         return not self.by_hand and not any("nonce" in placeholders(text) for text in _texts(self))
 
     def names(self, values: Mapping[str, str | int]) -> list[str]:
-        """The parts it makes: its own name, or name-1, name-2 ... of a group."""
+        """The connections it makes: its own name, or name-1, name-2 ... of a group."""
         if not self.count:
             return [self.name]
         return [f"{self.name}-{number}" for number in range(1, number_of(self.count, values) + 1)]
+
+    def captures_of(self, name: str) -> dict[str, str]:
+        """The captures that one of its connections brings: part to tap. ``NAME-at-client`` where both taps count."""
+        if self.tap == "both":
+            return {f"{name}{suffix}": side for side, suffix in _AT.items()}
+        return {} if self.tap == "none" else {name: self.tap}
+
+    def parts(self, values: Mapping[str, str | int]) -> list[str]:
+        """The names of all captures that it brings."""
+        return [part for name in self.names(values) for part in self.captures_of(name)]
 
 
 @dataclass(frozen=True)
 class Scenario:
     """All connections, in the order in which they are played. fresh_host: the client's host starts anew before, so that
-    it knows no neighbour."""
+    it knows no neighbour; fresh_quirks: the quirks server does, so that its queues are empty."""
 
     plans: tuple[Plan, ...]
     fresh_host: bool = False
+    fresh_quirks: bool = False
+
+    @property
+    def through_wire(self) -> bool:
+        """Whether it is played with the wire between the hosts."""
+        return any(plan.wire or plan.tap != "server" for plan in self.plans)
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one capture, so that a question must say which it means."""
+        return len(self.plans) > 1 or any(plan.tap == "both" for plan in self.plans)
 
     def parts(self, values: Mapping[str, str | int]) -> list[str]:
         """The names of all captures that a run must bring."""
-        return [name for plan in self.plans for name in plan.names(values)]
+        return [part for plan in self.plans for part in plan.parts(values)]
 
     def plan_of(self, part: str) -> Plan | None:
         """The plan that a part comes from."""
         for plan in self.plans:
-            if part == plan.name or (plan.count and part.rpartition("-")[0] == plan.name):
+            alone = part in plan.captures_of(plan.name)
+            if alone or (plan.count and part.rpartition("-")[0] == plan.name):
                 return plan
         return None
 
@@ -91,9 +122,8 @@ class Scenario:
         found = set()
         for plan in self.plans:
             found |= {name for text in _texts(plan) for name in placeholders(text)}
-            found |= placeholders(
-                f"{plan.count} {plan.server} {list(plan.options.values())} {[dict(step) for step in plan.steps]}"
-            )
+            steps = [dict(step) for step in plan.steps]
+            found |= placeholders(f"{plan.count} {plan.server} {plan.wire} {list(plan.options.values())} {steps}")
         return found
 
 
@@ -109,10 +139,12 @@ def number_of(value: object, values: Mapping[str, str | int]) -> int:
     return int(text)
 
 
-def by_server(scenario: Scenario, values: Mapping[str, str | int]) -> list[tuple[str, list[Plan]]]:
-    """What is played, in runs of connections with the same server: its language (empty: any), and the plans."""
+def stages(scenario: Scenario, values: Mapping[str, str | int]) -> list[tuple[str, str, list[Plan]]]:
+    """What is played, in runs of connections with the same server and fault script: the server's language (empty: any),
+    the script, and the plans."""
     played = [plan for plan in scenario.plans if not plan.by_hand]
-    return [(name, list(plans)) for name, plans in groupby(played, lambda plan: fill(plan.server, values))]
+    grouped = groupby(played, lambda plan: (fill(plan.server, values), fill(plan.wire, values)))
+    return [(language, script, list(plans)) for (language, script), plans in grouped]
 
 
 def program(plans: Sequence[Plan], values: Mapping[str, str | int]) -> dict[str, Any]:
@@ -167,7 +199,7 @@ def read(tables: Mapping[str, Any]) -> tuple[Scenario, list[str]]:
     """A scenario from its TOML, and what is wrong with it."""
     mistakes: list[str] = []
     plans = []
-    for unknown in tables.keys() - {"connection", "fresh_host"}:
+    for unknown in tables.keys() - {"connection", "fresh_host", "fresh_quirks"}:
         mistakes.append(f"scenario.toml: {unknown!r} means nothing")
     entries = tables.get("connection")
     if not isinstance(entries, list) or not entries:
@@ -189,12 +221,14 @@ def read(tables: Mapping[str, Any]) -> tuple[Scenario, list[str]]:
                     entry.get("verdict", "complete"),
                     entry.get("by_hand", False),
                     entry.get("server", ""),
+                    entry.get("wire", ""),
+                    entry.get("tap", "server"),
                     options,
                 )
             )
     names = [plan.name for plan in plans]
     mistakes += [f"scenario.toml: two connections are called {name}" for name in set(names) if names.count(name) > 1]
-    scenario = Scenario(tuple(plans), bool(tables.get("fresh_host", False)))
+    scenario = Scenario(tuple(plans), bool(tables.get("fresh_host", False)), bool(tables.get("fresh_quirks", False)))
     mistakes += [
         f"scenario.toml, connection {plan.name}: sends no {{nonce}} and binds no source_port, so nobody can tell whose"
         " capture it is"
@@ -217,6 +251,12 @@ def _mistakes(entry: Mapping[str, Any], where: str) -> list[str]:
         found.append(f"{where}: verdict = {entry['verdict']!r} is none of {', '.join(VERDICTS)}")
     if not isinstance(entry.get("server", ""), str):
         found.append(f'{where}: server must be a language, such as "c"')
+    if not isinstance(entry.get("wire", ""), str):
+        found.append(f"{where}: wire must be a fault script (docs/wire.md)")
+    if entry.get("tap", "server") not in TAPS:
+        found.append(f"{where}: tap = {entry['tap']!r} is none of {', '.join(TAPS)}")
+    if entry.get("tap") == "both" and (entry.get("count") or entry.get("by_hand")):
+        found.append(f"{where}: only a single connection that the player makes has captures of both taps")
     if entry.get("count") and "source_port" in entry:
         found.append(f"{where}: a group cannot share one source_port")
     steps = entry.get("steps", [])

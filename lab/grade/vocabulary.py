@@ -12,10 +12,13 @@ from lab.grade import (
     checks_closing,
     checks_data,
     checks_link,
+    checks_loss,
     checks_many,
     checks_numbers,
     checks_opening,
+    checks_path,
     checks_times,
+    checks_wire,
 )
 from lab.grade.answers import FORMS
 from lab.grade.expected import MISTAKES, WORDS, Check
@@ -30,5 +33,8 @@ MODULES = (
     checks_closing,
     checks_many,
     checks_link,
+    checks_loss,
+    checks_wire,
+    checks_path,
 )
 VOCABULARY: Mapping[str, Check] = WORDS

@@ -55,6 +55,12 @@ REPEATS = (
         ("-m", "tests.bench.echo.bench_echo", "--write", "docs/load.md"),
         "load.md",
     ),
+    Repeat(
+        "exercises",
+        "every exercise, played live and solved for 20 students",
+        ("-m", "tests.exercises.soak", "--ids", "20", "--write", "docs/exercises-runs.md"),
+        "exercises-runs.md",
+    ),
 )
 
 

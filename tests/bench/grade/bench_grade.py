@@ -20,7 +20,7 @@ from lab.grade.classroom import grade_all, suspicions
 from lab.grade.submission import find
 from tests.unit.grade.made import exercises, make
 
-DEFAULT = ("01-three-way-handshake", "05-fin-and-time-wait", "11-zero-window")
+DEFAULT = ("01-three-way-handshake", "05-fin-and-time-wait", "07-reset-four-ways")
 
 
 def main() -> None:

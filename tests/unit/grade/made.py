@@ -10,8 +10,8 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from lab.grade.evidence import Evidence, Part, analysis_of
 from lab.grade.expected import Expected
 from lab.grade.manifest import Exercise, Question, load_all
 from lab.grade.progress import sheet
-from lab.grade.seed import seal
+from lab.grade.seed import Range, fill, seal
 from lab.grade.vocabulary import VOCABULARY
 from lab.session.tracker import Tracker
 from lab.store.blocks import InterfaceFacts, SectionFacts
@@ -34,13 +34,21 @@ from lab.wire.frame import Frame
 RECORDED = Path(__file__).parent / "recorded"
 ANNA = "anna"
 ANNAS_SEAL_OF = "1"  # what anna predicted everywhere when the runs were recorded
+SERVER_PORTS = (7, 9, 7005, 7006)
 _SECOND = 1_000_000_000
 
 
 @lru_cache(maxsize=1)
 def exercises() -> dict[str, Exercise]:
-    """All exercises by name."""
-    return {one.name: one for one in load_all()}
+    """All exercises by name, everybody with anna's texts and numbers: the recorded runs are hers, and a capture with
+    other lengths and counts than the seed asks for is refused."""
+    return {one.name: _with_annas_numbers(one) for one in load_all()}
+
+
+def _with_annas_numbers(exercise: Exercise) -> Exercise:
+    drawn = exercise.seed(ANNA).drawn
+    fixed = {name: Range(value, value) if isinstance(value, int) else (value,) for name, value in drawn.items()}
+    return replace(exercise, seeded=fixed)
 
 
 def delta(*words: str) -> int:
@@ -61,6 +69,31 @@ class Turn:
     port: int = 0
     more: int = 0
 
+    def frames(self, frames: Sequence[Frame]) -> list[Frame]:
+        """All of them, turned. Fragments are turned as the one packet that they are."""
+        turned: list[Frame] = []
+        pieces: list[Frame] = []
+        for frame in frames:
+            if _is_fragment(frame.data):
+                pieces.append(frame)
+                if not frame.data[20] & 0x20:  # the last one
+                    turned += self._cut(pieces)
+                    pieces = []
+            else:
+                turned.append(self.frame(frame))
+        return turned
+
+    def _cut(self, pieces: Sequence[Frame]) -> list[Frame]:
+        whole = bytearray(pieces[0].data[:34] + b"".join(piece.data[34:] for piece in pieces))
+        self._segment(whole, 34)
+        turned, at = [], 34
+        for piece in pieces:
+            size = len(piece.data) - 34
+            data = piece.data[:34] + bytes(whole[at : at + size])
+            turned.append(piece._replace(time_ns=piece.time_ns + self.later_ns, data=data))
+            at += size
+        return turned
+
     def frame(self, frame: Frame) -> Frame:
         """One frame, turned."""
         data = bytearray(frame.data)
@@ -68,18 +101,41 @@ class Turn:
         start = {b"\x08\x00": 34, b"\x86\xdd": 54}.get(bytes(kind))
         if start is not None and data[23 if start == 34 else 20] == 6:
             self._segment(data, start)
+        elif start == 34 and data[23] == 1:
+            self._quoted(data)
         return frame._replace(time_ns=frame.time_ns + self.later_ns, data=bytes(data))
 
-    def _segment(self, data: bytearray, start: int) -> None:
-        from_client = int.from_bytes(data[start : start + 2], "big") > 9
+    def _quoted(self, data: bytearray) -> None:
+        """The segment that an ICMP error quotes, and the message's checksum."""
+        start = 34 + 8 + 20
+        self._numbers(data, start)
+        for old, new in self.words.items():
+            data[start:] = bytes(data[start:]).replace(old, new)
+        data[36:38] = bytes(2)
+        data[36:38] = checksum(bytes(data[34:])).to_bytes(2, "big")
+
+    def _numbers(self, data: bytearray, start: int) -> None:
+        """Port, sequence and acknowledgment number, SACK blocks."""
+        from_client = int.from_bytes(data[start : start + 2], "big") not in SERVER_PORTS
         own, peer = (self.client_shift, self.server_shift) if from_client else (self.server_shift, self.client_shift)
         port_at = start if from_client else start + 2
         port = self.port or int.from_bytes(data[port_at : port_at + 2], "big") + self.more
         data[port_at : port_at + 2] = port.to_bytes(2, "big")
         unnumbered = data[start + 13] & 4 and data[start + 4 : start + 8] == bytes(4)  # the RST of a refusal
         for at, shift in ((start + 4, 0 if unnumbered else own), (start + 8, peer if data[start + 13] & 16 else 0)):
-            number = int.from_bytes(data[at : at + 4], "big")
-            data[at : at + 4] = ((number + shift) & 0xFFFFFFFF).to_bytes(4, "big")
+            _add(data, at, shift)
+        at, end = start + 20, start + (data[start + 12] >> 4) * 4
+        while at < end and data[at]:
+            if data[at] == 1:
+                at += 1
+                continue
+            if data[at] == 5:
+                for edge in range(at + 2, at + data[at + 1], 4):
+                    _add(data, edge, peer)
+            at += data[at + 1]
+
+    def _segment(self, data: bytearray, start: int) -> None:
+        self._numbers(data, start)
         text = start + (data[start + 12] >> 4) * 4
         payload = bytes(data[text:])
         for old, new in self.words.items():
@@ -93,13 +149,28 @@ class Turn:
         data[start + 16 : start + 18] = value.to_bytes(2, "big")
 
 
-def write_part(frames: list[Frame], names: dict[str, list[str]], target: Path, key: bytes | None = None) -> None:
+def _add(data: bytearray, at: int, shift: int) -> None:
+    number = int.from_bytes(data[at : at + 4], "big")
+    data[at : at + 4] = ((number + shift) & 0xFFFFFFFF).to_bytes(4, "big")
+
+
+def _is_fragment(data: bytes) -> bool:
+    return data[12:14] == b"\x08\x00" and bool(int.from_bytes(data[20:22], "big") & 0x3FFF)
+
+
+def write_part(
+    frames: list[Frame],
+    names: dict[str, list[str]],
+    target: Path,
+    key: bytes | None = None,
+    language: str = "python",
+) -> None:
     """Let the tap's own tracker and store write these frames as ``target`` (a .pcapng) with the JSON beside it."""
     with tempfile.TemporaryDirectory() as folder:
         start_ns = frames[0].time_ns
         store = SessionStore(
             Path(folder),
-            run=RunFacts(start_ns, languages={"server": "python", "client": "python"}),
+            run=RunFacts(start_ns, languages={"server": language, "client": "python"}),
             section=SectionFacts(),
             interface=InterfaceFacts("eth0"),
             names=names,
@@ -177,15 +248,17 @@ def make_captures(
     for number, part in enumerate(exercise.scenario.parts(exercise.values(student))):
         frames, names = recorded_frames(exercise.name, part)
         plan = exercise.scenario.plan_of(part)
+        language = (fill(plan.server, exercise.values(student)) if plan is not None else "") or "python"
+        connection = plan.name if plan is not None and plan.tap == "both" else part
         turn = Turn(
             words,
-            delta(student, exercise.name, part, "client"),
-            delta(student, exercise.name, part, "server"),
+            delta(student, exercise.name, connection, "client"),
+            delta(student, exercise.name, connection, "server"),
             later_ns,
-            own.port(0) if plan is not None and plan.silent else 0,
+            own.port(0) if plan is not None and "source_port" in plan.options else 0,
             number if plan is not None and plan.count else 0,
         )
-        write_part([turn.frame(frame) for frame in frames], names, target / f"{part}.pcapng", key)
+        write_part(turn.frames(frames), names, target / f"{part}.pcapng", key, language)
 
 
 def make(

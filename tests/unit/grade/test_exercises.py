@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from lab.grade.asked import sent_by
 from lab.grade.check import CAPTURES, PREDICTIONS, check
 from lab.grade.feedback import agrees, mark
-from lab.grade.manifest import EXERCISES, Question, load, load_all
+from lab.grade.manifest import EXERCISES, Exercise, Question, load, load_all
 from lab.grade.progress import sheet
 from lab.grade.scenario import program
 from lab.grade.seed import fill
+from lab.router import grammar
 from lab.store.reader import read_capture
 from tests.unit.grade.made import (
     ANNA,
@@ -56,7 +58,7 @@ def test_its_folder_has_no_mistake(name: str) -> None:
 @EVERY
 @pytest.mark.parametrize("student", IDS)
 def test_the_scenario_can_be_played_for_anybody(name: str, student: str) -> None:
-    exercise = exercises()[name]
+    exercise = load(EXERCISES / name)
     told = program(exercise.scenario.plans, exercise.values(student, 3, "SEALSEALSE"))
     text = json.dumps(told)
     assert exercise.seed(student).nonce in text
@@ -65,7 +67,7 @@ def test_the_scenario_can_be_played_for_anybody(name: str, student: str) -> None
 
 @EVERY
 def test_the_languages_it_wants_are_there(name: str) -> None:
-    exercise = exercises()[name]
+    exercise = load(EXERCISES / name)
     images = EXERCISES.parents[1] / "images"
     for plan in exercise.scenario.plans:
         for number in range(20):
@@ -146,14 +148,56 @@ def test_a_capture_with_a_changed_octet_is_refused(name: str, tmp_path: Path) ->
 def test_a_capture_with_a_frame_cut_out_and_new_facts_is_refused(name: str, tmp_path: Path) -> None:
     exercise = exercises()[name]
     make(exercise, "berta", tmp_path)
-    path = sorted((tmp_path / CAPTURES).glob("*.pcapng"))[0]
+    # Not where nobody answered: of SYNs that are all alike nobody can say how many there were.
+    answered = {part for part in exercise.scenario.parts(exercise.values("berta")) if _answered(exercise, part)}
+    path = next(path for path in sorted((tmp_path / CAPTURES).glob("*.pcapng")) if path.stem in answered)
     capture = read_capture(path)
     frames = [frame for frame in capture.frames if frame.data[12:14] in (b"\x08\x00", b"\x86\xdd")]
-    tcp = [frame for frame in frames if frame.data[23] == 6 or frame.data[20] == 6]
-    write_part([frame for frame in capture.frames if frame is not tcp[0]], capture.names, path)
+    answer = next(frame for frame in frames if _flags(frame.data) & 0x12 == 0x12)
+    write_part([frame for frame in capture.frames if frame is not answer], capture.names, path)
     result = check(exercise, tmp_path)
     assert result.outcome == "refused"
     assert "Play the exercise again" in result.retake
+
+
+def _flags(data: bytes) -> int:
+    """Of TCP; 0 where there is none."""
+    at, protocol = (34, data[23]) if data[12:14] == b"\x08\x00" else (54, data[20])
+    return data[at + 13] if protocol == 6 else 0
+
+
+def _answered(exercise: Exercise, part: str) -> bool:
+    plan = exercise.scenario.plan_of(part)
+    return plan is not None and plan.verdict != "half-open"
+
+
+@EVERY
+def test_the_wire_takes_its_scripts(name: str) -> None:
+    exercise = load(EXERCISES / name)
+    for plan in exercise.scenario.plans:
+        for number in range(20):
+            script = fill(plan.wire, exercise.values(f"s{number}"))
+            assert not script or grammar.read(script)
+
+
+@EVERY
+def test_a_friends_numbers_under_the_own_name_are_refused(name: str, tmp_path: Path) -> None:
+    """The mark is right, the seal is right; only lengths, counts or words are not this student's."""
+    exercise = exercises()[name]
+    make(exercise, "berta", tmp_path)
+    own = load(EXERCISES / name)
+    sent = [plan for plan in own.scenario.plans if not plan.by_hand]
+    differs = [
+        part
+        for plan in sent
+        for part in plan.names(exercise.values("berta"))
+        if sent_by(part, plan, own.values("berta")) != sent_by(part, plan, exercise.values("berta"))
+    ]
+    result = check(own, tmp_path)
+    assert (result.outcome == "refused") or not differs
+    if differs:
+        assert "berta" not in result.reason
+        assert "under the name" in result.retake
 
 
 @EVERY

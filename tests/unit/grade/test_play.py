@@ -29,14 +29,27 @@ class Pretended(Lab):
     ready: Path = Path()
     parts: Mapping[str, int] = field(default_factory=dict)
     fails: str = ""
+    wire_is_on: bool = False
     answer: Done | None = None
     done: list[str] = field(default_factory=list)
 
     def captures(self) -> Path:
         return self.folder
 
-    def up(self, language: str = "") -> None:
-        self.done.append(f"up {language}".strip())
+    def up(self, language: str = "", *, wired: bool = False) -> None:
+        self.done.append(f"up {language}{'wired' if wired else ''}".strip())
+
+    def wire_runs(self) -> bool:
+        return self.wire_is_on
+
+    def steer(self, way: str) -> None:
+        self.done.append(way)
+
+    def script(self, text: str) -> None:
+        self.done.append(f"script {text}".strip())
+
+    def fresh_quirks(self) -> None:
+        self.done.append("fresh quirks")
 
     def fresh_host(self) -> None:
         self.done.append("fresh")

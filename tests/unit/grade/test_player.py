@@ -170,3 +170,51 @@ def test_a_program_that_is_none_ends_with_a_sentence(
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     assert player.main() == 2
     assert "cannot be read" in json.loads(capsys.readouterr().out)["problem"]
+
+
+def test_patience_with_somebody_who_does_not_answer_ends(server: Server) -> None:
+    """A listener whose queue is full answers no SYN."""
+    step = {"do": "connect", "expect": "silence", "patience_ms": 150}
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(address)
+        plan = {"names": ["a"], "to": "127.0.0.1", "port": address[1], "steps": [[step]]}
+        told: list[dict[str, object]] = []
+        assert player.play({"connections": [plan]}, lambda event: told.append(dict(event))), told
+        assert "no answer" in str(told[0]["say"])
+        for one in waiting:
+            one.close()
+    ok, told = play(server, step)
+    assert not ok
+    assert "should have been silent" in str(told[-1]["problem"])
+
+
+def test_a_reset_that_was_awaited_is_no_failure_and_a_fin_is_one() -> None:
+    for linger, good in ((b"\x01\0\0\0\0\0\0\0", True), (b"\0\0\0\0\0\0\0\0", False)):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            plan = {"names": ["a"], "to": "127.0.0.1", "port": listener.getsockname()[1]}
+            steps = [[{"do": "connect"}], [{"do": "send", "pieces": ["x"]}], [{"do": "await_reset"}]]
+
+            def hang_up(listener: socket.socket = listener, linger: bytes = linger) -> None:
+                peer, _ = listener.accept()
+                peer.recv(1)
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                peer.close()
+
+            other = threading.Thread(target=hang_up)
+            other.start()
+            assert player.play({"connections": [{**plan, "steps": steps}]}, lambda _event: None) is good
+            other.join()
+
+
+def test_hops_to_live_are_set_on_the_open_connection(server: Server) -> None:
+    connection = player.Connection("a", {"to": "127.0.0.1", "port": server.port}, lambda _event: None)
+    connection.step({"do": "connect"})
+    connection.step({"do": "ttl", "hops": 7})
+    assert connection.open_socket.getsockopt(socket.IPPROTO_IP, socket.IP_TTL) == 7
+    connection.close_quietly()
