@@ -31,8 +31,8 @@ stopping = threading.Event()
 
 
 class Quirk(NamedTuple):
-    """One port's behaviour. look: a display filter of Wireshark and what it shows. rule: where it is written. talk: what
-    is done with a connection; None: nobody accepts. backlog: for listen(). receive_bytes: SO_RCVBUF, set before
+    """One port's behaviour. look: a display filter of Wireshark and what it shows. rule: where it is written. talk:
+    what is done with a connection; None: nobody accepts. backlog: for listen(). receive_bytes: SO_RCVBUF, set before
     listen() so that the handshake announces it; None leaves the system's."""
 
     name: str
@@ -192,8 +192,8 @@ QUIRKS = {
     7006: Quirk(
         "small backlog",
         "a good echo server with a backlog of 8",
-        "`tcp.flags.syn == 1 && tcp.flags.ack == 1`: in a SYN flood, the answers end at eight",
-        "RFC 4987 §3",
+        "`tcp.flags.syn == 1 && tcp.flags.ack == 1`: in a flood, cookies off, they soon end",
+        "RFC 4987 §2",
         echo,
         backlog=8,
     ),
@@ -282,7 +282,7 @@ def listener(port: int, quirk: Quirk, version: int) -> socket.socket:
 
 
 def serve(port: int, quirk: Quirk, sock: socket.socket, say: Callable[[str], None]) -> None:
-    """Accept until the listener is closed, one thread a connection. Whatever goes wrong costs one connection at most."""
+    """Accept until the listener is closed, one thread a connection. What goes wrong costs one connection at most."""
     talk, places = quirk.talk, threading.Semaphore(MOST_CONNECTIONS)
     assert talk is not None
 

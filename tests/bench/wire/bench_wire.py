@@ -1,7 +1,7 @@
 """The wire beside the kernel's own forwarding, in one run: loss, frames a second, added delay, 5 MB in one session.
 
-Four containers on one internal bridge: a client, a server, the wire with its one arm, and a router whose kernel forwards,
-with one arm as well. The wire and the kernel's router take turns; frames are steered to the one or the other by their
+Four containers on one internal bridge: a client, a server, the wire with its one arm, and a router whose kernel
+forwards, with one arm as well. The wire and the kernel's router take turns; frames are steered to the one or the other by their
 hardware address, sessions by a route. The wire is held to one processor, and all the load comes from the other.
 
     python3 -m tests.bench.wire.bench_wire [--seconds 2] [--rounds 3] [--write docs/wire-speed.md]
@@ -95,7 +95,7 @@ def stand(image: str) -> Iterator[None]:
         "client": ("--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW", "--cpuset-cpus", "0"),
         "wire": (
             *("--cap-add", "NET_RAW", "--cpuset-cpus", last, "--tmpfs", "/run/wire:mode=0700"),
-            # A new network namespace inherits this from the machine: the wire's kernel would forward each frame as well.
+            # A new network namespace inherits this from the machine: then its kernel would forward each frame, too.
             *("--sysctl", "net.ipv4.ip_forward=0", "--sysctl", "net.ipv6.conf.all.forwarding=0"),
         ),
         "kernel": (
