@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import random
 import socket
@@ -115,10 +116,8 @@ def test_no_input_stops_a_port(server: Server, port: int, version: int) -> None:
         with connect(version, place) as talk:
             if number % 3 == 0:  # gone with a RST, at once
                 talk.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            try:
+            with contextlib.suppress(OSError):  # the port's own way to behave: it has closed already
                 talk.sendall(octets)
-            except OSError as error:  # the port's own way to behave: it has closed already
-                assert error.errno, error
     # It is still there for the next one.
     with connect(version, place) as talk:
         if port == 7004:
