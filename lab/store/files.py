@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import FileIO
 from pathlib import Path
 
@@ -24,10 +24,12 @@ class DescriptorPool:
     write.
     """
 
-    def __init__(self, limit: int = 256) -> None:
+    def __init__(self, limit: int = 256, make_folder: Callable[[], bool] = lambda: False) -> None:
+        """make_folder: makes the folder of the files again when it is gone; returns whether it could."""
         if limit < 1:
             raise ValueError(f"a descriptor pool needs room for at least one file, not {limit}")
         self._limit = limit
+        self._make_folder = make_folder
         self._open: dict[str, FileIO] = {}
 
     def __len__(self) -> int:
@@ -39,7 +41,12 @@ class DescriptorPool:
         if file is None:
             while len(self._open) >= self._limit:
                 self._open.pop(next(iter(self._open))).close()
-            file = FileIO(path, "x+" if create else "r+")
+            try:
+                file = FileIO(path, "x+" if create else "r+")
+            except FileNotFoundError:
+                if not create or not self._make_folder():
+                    raise
+                file = FileIO(path, "x+")
         self._open[path] = file  # last in the dict: used most recently
         return file
 

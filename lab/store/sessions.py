@@ -81,7 +81,7 @@ class SessionStore:
         self._key = key
         self._buffer_limit_bytes = buffer_limit_bytes
         self._header = FileHeader(section, interface, names)
-        self._pool = DescriptorPool(descriptor_limit)
+        self._pool = DescriptorPool(descriptor_limit, self._make_folder_again)
         # By the session itself, not its name: making the name takes longer than writing the frame.
         self._live: dict[SessionFacts, LiveSession] = {}
         self._dirty: dict[SessionFacts, LiveSession] = {}
@@ -339,6 +339,17 @@ class SessionStore:
                 with contextlib.suppress(StoreError):
                     self.run.restore()
             return False
+        return True
+
+    def _make_folder_again(self) -> bool:
+        """The run's folder was removed between two sessions: the next one shall lose no frame for that."""
+        try:
+            self.run.restore()
+        except StoreError:
+            return False
+        self.run.forget_facts()
+        if self._trouble is None:
+            self._tell(f"the folder of this run was removed ({self.run.path}): it is made again, and capturing goes on")
         return True
 
     def _works_again(self) -> None:
