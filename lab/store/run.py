@@ -165,6 +165,15 @@ class RunFolder:
             raise store_error("make the folder of this run again", self.path, cause) from cause
         self.claim()
 
+    def make_again(self) -> bool:
+        """restore() for who goes on either way: whether the folder is there. run.json is written anew."""
+        try:
+            self.restore()
+        except StoreError:
+            return False
+        self.forget_facts()
+        return True
+
     def write_facts(self, facts: Mapping[str, object]) -> None:
         """Writes run.json if it would say anything new. Raises StoreError."""
         text = json_text(facts)
