@@ -93,9 +93,14 @@ def write_whole(path: Path, text: str) -> None:
         raise store_error("write", path, cause) from cause
 
 
+def without_waiting(path: str, flags: int) -> int:
+    """Opens a file for ``open``: a pipe that somebody put in its place must not make us wait for a writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def read_json(path: Path, limit_bytes: int = 4 * 1024 * 1024) -> dict[str, object]:
     """The object in a JSON file. Raises ValueError with one sentence, or OSError; never reads more than the limit."""
-    with path.open("rb") as file:
+    with open(path, "rb", opener=without_waiting) as file:
         octets = file.read(limit_bytes + 1)
     if not octets:
         raise ValueError("the file is empty")

@@ -19,12 +19,22 @@ from typing import Any
 
 import pytest
 
-from lab.store.index import sessions
+from lab.store.index import SessionEntry, sessions
 from lab.store.reader import read_capture
 from lab.store.sections import Interface
 from tests.live.conftest import Lab, Oracle, private_folder, until
 
 Facts = dict[str, Any]
+OWNER = 12345
+"""Who owns the captures in the test of strange files: neither root, who may read everything, nor anybody else here."""
+ASK = """
+import json, subprocess, sys
+answers = {}
+for words in json.load(sys.stdin):
+    done = subprocess.run(["python3", "-m", "lab", *words, "--captures", "/captures"], capture_output=True, text=True)
+    answers[" ".join(words)] = [done.returncode, done.stdout, done.stderr]
+print(json.dumps(answers))
+"""
 
 
 class Bench:
@@ -311,3 +321,103 @@ def test_captures_removed_as_a_whole_is_told_and_a_restart_finds_the_new_folder(
     stage.lab.compose("restart", "--timeout", "5", "server-tap")
     stage.start()
     assert certified(stage.play())
+
+
+def strange_files(folder: Path, good: Path) -> dict[str, str]:
+    """A run's folder with every file that is no capture, or not a whole one: name to the words that must tell it."""
+    folder.mkdir()
+    octets = good.read_bytes()
+    (folder / "0001-truncated.pcapng").write_bytes(octets[: len(octets) // 2 + 1])
+    (folder / "0002-empty.pcapng").touch()
+    (folder / "0003-foreign.pcapng").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
+    (folder / "0004-giant.pcapng").write_bytes(
+        octets[: octets.index(b"\x06\0\0\0")] + b"\x06\0\0\0\xf0\xff\xff\x7f" + bytes(64)
+    )
+    (folder / "0005-dangling.pcapng").symlink_to("/nowhere/at/all")
+    (folder / "0006-loop.pcapng").symlink_to("0006-loop.pcapng")
+    (folder / "0007-folder.pcapng").mkdir()
+    (folder / "0008-locked.pcapng").write_bytes(octets)
+    (folder / "0008-locked.pcapng").chmod(0)
+    os.mkfifo(folder / "0009-pipe.json")
+    (folder / "0010-torn.json").write_text('{"verdict": "open", ', encoding="utf-8")
+    return {
+        "0002-empty": "is empty",
+        "0003-foreign": "is not a capture",
+        "0004-giant": "damaged",
+        "0005-dangling": "does not exist",
+        "0006-loop": "cannot be read",
+        "0007-folder": "is a folder",
+        "0008-locked": "cannot be read",
+    }
+
+
+def test_strange_files_in_captures_stop_neither_the_tap_nor_the_command_and_each_is_named(stage: Bench) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("giving files to another user takes root")
+    stage.tap()
+    good = stage.play()["_path"]
+    captures = stage.new_folder()
+    words = strange_files(captures / "2026-01-01T00-00-00Z", good)
+    strange_files(captures / "2026-01-02T00-00-00Z", good)
+    (captures / "2026-01-02T00-00-00Z" / "run.json").write_text('{"end_ns": 1}', encoding="utf-8")  # nothing to mend
+    (captures / "2026-01-03T00-00-00Z").mkdir()
+    (captures / "2026-01-04T00-00-00Z").touch()
+    (captures / "2026-01-05T00-00-00Z").symlink_to("/proc")
+    for path in [captures, *captures.rglob("*")]:
+        os.chown(path, OWNER, OWNER, follow_symlinks=False)
+    (captures / "2026-01-03T00-00-00Z").chmod(0)
+
+    stage.tap(captures)
+    with stage.talk() as connection:
+        say(connection, b"hello\n", b"HELLO\n")
+    name = (captures / "latest.txt").read_text(encoding="utf-8").strip()
+
+    def ended() -> list[SessionEntry]:
+        return [one for one in sessions(captures) if one.run == name and one.verdict not in ("", "open")]
+
+    [session] = until(ended, "the session's end")
+    assert session.certified
+    assert session.pcapng_path.stat().st_uid == OWNER
+    told = stage.said()
+    for name in (*words, "0001-truncated", "2026-01-03T00-00-00Z"):
+        assert len([line for line in told if name in line]) == 1, (name, told)
+
+    run = "2026-01-02T00-00-00Z"
+    looks = [[verb, f"{run}/{name}"] for name in words for verb in ("show", "verify")]
+    asked = [
+        ["sessions"],
+        ["sessions", "--json"],
+        ["show", f"{run}/0001-truncated"],
+        *looks,
+        ["verify", session.name],
+    ]
+    done = subprocess.run(
+        [
+            *("docker", "run", "--rm", "-i", "--network", "none", "--user", str(OWNER), "--cap-drop", "ALL"),
+            *("-v", f"{captures}:/captures:ro", "--entrypoint", "python3"),
+            *(stage.lab.container("server-tap").image.tags[0], "-c", ASK),
+        ],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answers = json.loads(done.stdout)
+    assert "Traceback" not in done.stdout + done.stderr
+    code, table, complaint = answers["sessions"]
+    assert (code, len(complaint.splitlines())) == (1, 1)
+    assert "2026-01-03T00-00-00Z cannot be read" in complaint
+    for name in (*words, "0001-truncated", "0009-pipe", "0010-torn"):
+        assert f"{run}/{name}: " in table, table
+    assert session.name in {one["name"] for one in json.loads(answers["sessions --json"][1])}
+    code, output, complaint = answers[f"show {run}/0001-truncated"]
+    assert (code, bool(output)) == (0, True), "what can be read of it is shown"
+    assert "in the middle of a block" in complaint
+    for name, reason in words.items():
+        code, output, complaint = answers[f"show {run}/{name}"]
+        assert (code, output, len(complaint.splitlines())) == (1, "", 1), (name, output, complaint)
+        assert reason in complaint, (name, complaint)
+        code, output, complaint = answers[f"verify {run}/{name}"]
+        assert (code, len(output.splitlines()), complaint) == (1, 1, ""), (name, output, complaint)
+        assert output.startswith("unreadable: ")
+    assert answers[f"verify {session.name}"][0] == 3, "unsigned, and nothing worse"
