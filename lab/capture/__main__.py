@@ -118,11 +118,9 @@ def _interface_without_offloads(name: str) -> facts.Interface:
 
 def _store(wanted: settings.Settings, host: facts.Interface, ring: Ring, names: dict[str, str]) -> SessionStore:
     hardware, system = facts.system()
-    try:
-        for mended in recover(wanted.captures, key=wanted.key):
-            _say(f"tap: {mended}")
-    except StoreError as error:
-        _say(f"tap: {error}")  # an older run stays as it is; this one can go on
+    # What cannot be mended of an older run stays as it is; this one can go on.
+    for mended in recover(wanted.captures, key=wanted.key, tell=lambda error: _say(f"tap: {error}")):
+        _say(f"tap: {mended}")
     on = [label for label, value in host.offloads.items() if value]
     offloads = "offloads off" if not host.distorting else f"OFFLOADS ON: {', '.join(host.distorting)}"
     who = names.get(_first_address(host), "host")

@@ -24,7 +24,7 @@ from lab.cli.taps import add_command as add_compare
 from lab.cli.verify import verify_all
 from lab.cli.wire import add_wire_command
 from lab.store.errors import CaptureFileError, StoreError
-from lab.store.index import sessions
+from lab.store.index import sessions, unreadable_runs
 from lab.store.prune import prune
 
 
@@ -111,7 +111,10 @@ def _sessions(options: argparse.Namespace) -> int:
     wanted = Filter(options.run_name, options.verdict, options.client, options.text, options.sort, options.reverse)
     found = chosen(sessions(captures_of(options)), wanted, captures_of(options))
     print(as_json(found) if options.json else as_table(found))
-    return 0
+    unreadable = unreadable_runs(captures_of(options))
+    for sentence in unreadable:
+        print(f"echolab: {sentence}", file=sys.stderr)
+    return FAILED if unreadable else 0
 
 
 def _completion(options: argparse.Namespace) -> int:
