@@ -2,23 +2,26 @@
 """echo-quirks: an echo server that misbehaves, each port in one way of its own.
 
 What a TCP does when the program above it is slow, rude or silent cannot be seen with a good server. Each port here
-shows one case, as docs/wire.md describes them; ``echo-quirks --list`` prints the same table. The answers are the echo
-protocol's: the line in capital letters. One thread a connection, as many as MOST_CONNECTIONS; the rest wait in the
-backlog.
+shows one case, as docs/quirks.md describes them (its table is what ``echo-quirks --table`` prints, and a test holds the
+two together). The answers are the echo protocol's: the line in capital letters. Both IP versions have a listener of
+their own. One thread a connection, at most MOST_CONNECTIONS a listener, so that one port's visitors never keep another
+port's waiting; the rest wait in the backlog. Whoever says nothing for PATIENCE_S is let go.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-MOST_CONNECTIONS = 256
+MOST_CONNECTIONS = 64
+PATIENCE_S = 600.0
 MOST_LINE = 1 << 20
 SLOW_READ_BYTES, SLOW_PAUSE_S = 512, 0.1
 LATE_S = 1.0
@@ -28,11 +31,14 @@ stopping = threading.Event()
 
 
 class Quirk(NamedTuple):
-    """One port's behaviour. backlog: for listen(). talk: what is done with a connection; None: nobody accepts.
-    receive_bytes: SO_RCVBUF, set before listen() so that the handshake announces it; None leaves the system's."""
+    """One port's behaviour. look: a display filter of Wireshark and what it shows. rule: where it is written. talk:
+    what is done with a connection; None: nobody accepts. backlog: for listen(). receive_bytes: SO_RCVBUF, set before
+    listen() so that the handshake announces it; None leaves the system's."""
 
     name: str
     sentence: str
+    look: str
+    rule: str
     talk: Callable[[socket.socket], None] | None
     backlog: int = BACKLOG
     receive_bytes: int | None = None
@@ -117,10 +123,10 @@ def late(connection: socket.socket) -> None:
 
 
 def never_closes(connection: socket.socket) -> None:
-    """Good echo, but the peer's FIN is never answered with ours: CLOSE-WAIT for good."""
+    """Good echo, but the peer's FIN is not answered with ours: CLOSE-WAIT, for longer than anybody waits."""
     for line in lines(connection):
         connection.sendall(capital_letters(line))
-    stopping.wait()
+    stopping.wait(PATIENCE_S)
 
 
 def in_two_writes(no_delay: bool) -> Callable[[socket.socket], None]:
@@ -146,82 +152,206 @@ def keeps_alive(connection: socket.socket) -> None:
 
 
 QUIRKS = {
-    7001: Quirk("slow reader", "reads 512 octets ten times a second", slow_reader, receive_bytes=4096),
-    7002: Quirk("closes with unread data", "reads one octet, then closes", closes_unread),
-    7003: Quirk("linger 0", "answers one line, then closes with a RST", linger_zero),
-    7004: Quirk("half-closes first", "sends its FIN at once and goes on reading", half_closes),
-    7005: Quirk("never accepts", "listens with a backlog of 1 and accepts nobody", None, backlog=1),
-    7006: Quirk("small backlog", "a good echo server with a backlog of 8", echo, backlog=8),
-    7007: Quirk("single octets", "answers one octet a segment", single_octets),
-    7008: Quirk("answers late", "answers each line after a second", late),
-    7009: Quirk("never closes", "never answers a FIN with its own", never_closes),
-    7010: Quirk(
-        "small receive buffer", "a good echo server with the least SO_RCVBUF", echo, receive_bytes=LEAST_BUFFER
+    7001: Quirk(
+        "slow reader",
+        "reads 512 octets ten times a second",
+        "`tcp.window_size == 0`: no room; `tcp.analysis.window_update`: a little again",
+        "RFC 9293 §3.8.6",
+        slow_reader,
+        receive_bytes=4096,
     ),
-    7011: Quirk("Nagle", "answers in two writes, TCP_NODELAY off", in_two_writes(no_delay=False)),
-    7012: Quirk("no delay", "answers in two writes, TCP_NODELAY on", in_two_writes(no_delay=True)),
-    7013: Quirk("keep-alive", "asks every second whether the peer is still there", keeps_alive),
+    7002: Quirk(
+        "closes with unread data",
+        "reads one octet, then closes: send a line, and the rest of it is unread",
+        "`tcp.flags.reset == 1`: a RST, and no FIN of the server",
+        "RFC 2525 §2.17",
+        closes_unread,
+    ),
+    7003: Quirk(
+        "linger 0",
+        "answers one line, then closes with a RST (SO_LINGER, 0 s)",
+        "`tcp.flags.reset == 1`: after a good answer, no FIN of the server",
+        "RFC 9293 §3.9.1 (ABORT)",
+        linger_zero,
+    ),
+    7004: Quirk(
+        "half-closes first",
+        "sends its FIN at once, then reads on and answers nothing",
+        "`tcp.flags.fin == 1`: the server's comes first; `tcp.len > 0`: the client's data after it are acknowledged",
+        "RFC 9293 §3.6",
+        half_closes,
+    ),
+    7005: Quirk(
+        "never accepts",
+        "listens with a backlog of 1 and accepts nobody",
+        "`tcp.flags.syn == 1`: two get a SYN-ACK, and ACKs for their data; the third's SYN has no answer",
+        "RFC 9293 §3.9.1 (OPEN)",
+        None,
+        backlog=1,
+    ),
+    7006: Quirk(
+        "small backlog",
+        "a good echo server with a backlog of 8",
+        "`tcp.flags.syn == 1 && tcp.flags.ack == 1`: in a flood, cookies off, they soon end",
+        "RFC 4987 §2",
+        echo,
+        backlog=8,
+    ),
+    7007: Quirk(
+        "single octets",
+        "answers one octet a segment",
+        "`tcp.len == 1`: a line is as many segments as it has octets",
+        "RFC 9293 §2.2",
+        single_octets,
+    ),
+    7008: Quirk(
+        "answers late",
+        "answers each line after a second",
+        "`tcp.len == 0 && tcp.srcport == 7008`: the ACK goes alone, the answer follows a second later",
+        "RFC 9293 §3.8.6.3",
+        late,
+    ),
+    7009: Quirk(
+        "never closes",
+        "a good echo server that never answers a FIN with its own",
+        "`tcp.flags.fin == 1`: the client's alone; `ss -t` on server-host: CLOSE-WAIT",
+        "RFC 9293 §3.6",
+        never_closes,
+    ),
+    7010: Quirk(
+        "small receive buffer",
+        "a good echo server with the least SO_RCVBUF",
+        "`tcp.window_size_value < 3000 && tcp.srcport == 7010`: from the SYN-ACK on",
+        "RFC 9293 §3.8.6",
+        echo,
+        receive_bytes=LEAST_BUFFER,
+    ),
+    7011: Quirk(
+        "Nagle",
+        "answers in two writes, TCP_NODELAY off",
+        "`tcp.len > 0 && tcp.srcport == 7011`: the second half comes after the ACK of the first",
+        "RFC 9293 §3.7.4",
+        in_two_writes(no_delay=False),
+    ),
+    7012: Quirk(
+        "no delay",
+        "answers in two writes, TCP_NODELAY on",
+        "`tcp.len > 0 && tcp.srcport == 7012`: the second half waits for nothing",
+        "RFC 9293 §3.7.4",
+        in_two_writes(no_delay=True),
+    ),
+    7013: Quirk(
+        "keep-alive",
+        "a good echo server that asks every second of silence whether the peer is still there",
+        "`tcp.analysis.keep_alive`: a sequence number one too low; `tcp.analysis.keep_alive_ack`: its answer",
+        "RFC 9293 §3.8.4",
+        keeps_alive,
+    ),
 }
 
 
-def listener(port: int, quirk: Quirk) -> socket.socket:
-    """A listening socket for both IP versions."""
-    sock = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
-    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if quirk.receive_bytes is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, quirk.receive_bytes)
-    sock.bind(("::", port))
-    sock.listen(quirk.backlog)
+def table() -> str:
+    """The table of docs/quirks.md."""
+    rows = [
+        f"| {port} | {quirk.name} | {quirk.sentence} | {quirk.look} | {quirk.rule} |" for port, quirk in QUIRKS.items()
+    ]
+    head = ["| port | name | what it does | where to look (display filter) | rule |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *rows])
+
+
+def listed() -> str:
+    """Port and behaviour, a line each."""
+    return "\n".join(f"{port}  {quirk.name:<24} {quirk.sentence}" for port, quirk in QUIRKS.items())
+
+
+def listener(port: int, quirk: Quirk, version: int) -> socket.socket:
+    """A listening socket for one IP version. Two, and not one for both: each has a backlog of its own."""
+    sock = socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if version == 6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if quirk.receive_bytes is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, quirk.receive_bytes)
+        sock.bind(("::" if version == 6 else "0.0.0.0", port))
+        sock.listen(quirk.backlog)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
-def serve(port: int, quirk: Quirk, sock: socket.socket, places: threading.Semaphore) -> None:
-    """Accept for ever, one thread a connection."""
+def serve(port: int, quirk: Quirk, sock: socket.socket, say: Callable[[str], None]) -> None:
+    """Accept until the listener is closed, one thread a connection. What goes wrong costs one connection at most."""
+    talk, places = quirk.talk, threading.Semaphore(MOST_CONNECTIONS)
+    assert talk is not None
 
     def one(connection: socket.socket) -> None:
         try:
             with connection:
-                quirk.talk(connection)  # type: ignore[misc]
+                connection.settimeout(PATIENCE_S)
+                talk(connection)
         except OSError as error:
-            print(f"{port} {quirk.name}: {error.strerror}", flush=True)
+            say(f"{port} {quirk.name}: {error.strerror or error}")
         finally:
             places.release()
 
     while True:
         places.acquire()
-        connection, peer = sock.accept()
-        print(f"{port} {quirk.name}: {peer[0].removeprefix('::ffff:')} port {peer[1]} connected", flush=True)
-        threading.Thread(target=one, args=(connection,), daemon=True).start()
+        try:
+            connection, peer = sock.accept()
+        except OSError as error:
+            places.release()
+            if sock.fileno() < 0 or stopping.wait(LATE_S):
+                return
+            # The peer gave up in the backlog, or there are too many open files: the next one may have more luck.
+            say(f"{port} {quirk.name}: {error.strerror}")
+            continue
+        say(f"{port} {quirk.name}: {peer[0]} port {peer[1]} connected")
+        try:
+            threading.Thread(target=one, args=(connection,), daemon=True).start()
+        except RuntimeError as error:
+            say(f"{port} {quirk.name}: {error}")
+            connection.close()
+            places.release()
 
 
-def main() -> int:
-    """Listen on every port until SIGTERM."""
-    if sys.argv[1:] == ["--list"]:
-        for port, quirk in QUIRKS.items():
-            print(f"{port}  {quirk.name:<24} {quirk.sentence}")
+def say(text: str) -> None:
+    """A line of the log."""
+    print(text, flush=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Listen on every port until SIGTERM. Returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="echo-quirks",
+        description="An echo server that misbehaves, each port in one way:\n\n" + listed(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--list", action="store_true", help="the ports and what each does, and end")
+    parser.add_argument("--table", action="store_true", help="the table of docs/quirks.md, and end")
+    asked = parser.parse_args(arguments)
+    if asked.list or asked.table:
+        print(table() if asked.table else listed())
         return 0
-    if sys.argv[1:]:
-        print("echo-quirks: the only option is --list", file=sys.stderr)
-        return 2
-    places = threading.Semaphore(MOST_CONNECTIONS)
     kept = []
     for port, quirk in QUIRKS.items():
-        try:
-            kept.append(listener(port, quirk))
-        except OSError as error:
-            print(f"echo-quirks: cannot listen on port {port} ({error.strerror})", file=sys.stderr)
-            return 1
-        if quirk.talk is not None:
-            threading.Thread(target=serve, args=(port, quirk, kept[-1], places), daemon=True).start()
+        for version in (4, 6):
+            try:
+                kept.append(listener(port, quirk, version))
+            except OSError as error:
+                print(f"echo-quirks: cannot listen on port {port}, IPv{version} ({error.strerror})", file=sys.stderr)
+                return 1
+            if quirk.talk is not None:
+                threading.Thread(target=serve, args=(port, quirk, kept[-1], say), daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stopping.set())
-    print(f"listening on ports {min(QUIRKS)} to {max(QUIRKS)}", flush=True)
+    say(f"listening on ports {min(QUIRKS)} to {max(QUIRKS)}")
     stopping.wait()
-    print("stopping", flush=True)
+    say("stopping")
     # Threads may still sit in recv(): the process's end closes what is theirs.
     os._exit(0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -26,6 +26,7 @@ from lab.capture.ring import Ring
 from lab.store.blocks import InterfaceFacts, SectionFacts
 from lab.store.errors import StoreError
 from lab.store.facts import RunFacts
+from lab.store.quota import Quota
 from lab.store.recover import recover
 from lab.store.sessions import SessionStore
 
@@ -68,11 +69,17 @@ def _run(wanted: settings.Settings) -> int:
     log = SessionLog(_say, time.monotonic, style, wanted.ladders)
     _say(f"tap: recording {wanted.interface} of {names.get(_first_address(host), 'this host')} into {store.run.name}")
     try:
-        Tap(ring, tracker, store, log, Clock()).run(lambda: bool(stop), sign.beat)
+        Tap(ring, tracker, store, log, Clock(), _quota(wanted, store)).run(lambda: bool(stop), sign.beat)
     finally:
         sign.end()
         ring.close()
     return 0
+
+
+def _quota(wanted: settings.Settings, store: SessionStore) -> Quota | None:
+    if not wanted.keep_bytes:
+        return None
+    return Quota(wanted.captures, store.run.path, wanted.keep_bytes, lambda sentence: _say(f"tap: {sentence}"))
 
 
 def _say(text: str) -> None:
@@ -111,11 +118,9 @@ def _interface_without_offloads(name: str) -> facts.Interface:
 
 def _store(wanted: settings.Settings, host: facts.Interface, ring: Ring, names: dict[str, str]) -> SessionStore:
     hardware, system = facts.system()
-    try:
-        for mended in recover(wanted.captures, key=wanted.key):
-            _say(f"tap: {mended}")
-    except StoreError as error:
-        _say(f"tap: {error}")  # an older run stays as it is; this one can go on
+    # What cannot be mended of an older run stays as it is; this one can go on.
+    for mended in recover(wanted.captures, key=wanted.key, tell=lambda error: _say(f"tap: {error}")):
+        _say(f"tap: {mended}")
     on = [label for label, value in host.offloads.items() if value]
     offloads = "offloads off" if not host.distorting else f"OFFLOADS ON: {', '.join(host.distorting)}"
     who = names.get(_first_address(host), "host")

@@ -34,6 +34,7 @@ HOLD_S = 0.4
 Act = Callable[[list[Event]], None]
 Bulk = Callable[[Session, "bytes | memoryview", int, int], None]
 Seen = Callable[[int], None]
+Losing = Callable[[], None]
 
 
 class Intake(Protocol):
@@ -47,20 +48,24 @@ class Intake(Protocol):
     def finish(self) -> None: ...
 
 
-def intake(ring: Ring, tracker: Tracker, act: Act, bulk: Bulk, seen: Seen, library: Path = LIBRARY) -> Intake:
+def intake(
+    ring: Ring, tracker: Tracker, act: Act, bulk: Bulk, seen: Seen, losing: Losing, library: Path = LIBRARY
+) -> Intake:
     """The best that is there. act: gets the tracker's events; bulk: the booked runs; seen: the time of the latest
-    frame, in nanoseconds, from time to time."""
+    frame, in nanoseconds, from time to time; losing: called before and after a block that the kernel marked, because it
+    had to drop frames before it."""
     found = load(library)
     if found is None:
-        return Spooled(ring, tracker, act, bulk, seen)
-    return Direct(ring, tracker, act, NativeLane(found, ring.memory, tracker, act, bulk), seen)
+        return Spooled(ring, tracker, act, bulk, seen, losing)
+    return Direct(ring, tracker, act, NativeLane(found, ring.memory, tracker, act, bulk), seen, losing)
 
 
 class Direct:
     """By the lane in C."""
 
-    def __init__(self, ring: Ring, tracker: Tracker, act: Act, lane: NativeLane, seen: Seen) -> None:
+    def __init__(self, ring: Ring, tracker: Tracker, act: Act, lane: NativeLane, seen: Seen, losing: Losing) -> None:
         self._ring, self._tracker, self._act, self._lane, self._seen = ring, tracker, act, lane, seen
+        self._losing = losing
 
     def take(self, blocks: int) -> None:
         ring, lane = self._ring, self._lane
@@ -68,6 +73,9 @@ class Direct:
             block = ring.block()
             if block is None:
                 return
+            losing = ring.losing
+            if losing:
+                self._losing()
             if block.frames < FEW_FRAMES_A_BLOCK and not lane.armed:
                 for frame in ring.frames():
                     self._act(self._tracker.feed(frame))
@@ -75,6 +83,8 @@ class Direct:
                 lane.take(block.first_at, block.frames)
                 ring.release(1)
             self._seen(block.last_ns)
+            if losing:
+                self._losing()
 
     def settle(self) -> None:
         self._lane.settle()
@@ -93,11 +103,11 @@ class Spooled:
     """By the lane in NumPy. Frames are spooled, so that the ring has room again, and looked at a moment later: the more
     of them together, the less each costs."""
 
-    def __init__(self, ring: Ring, tracker: Tracker, act: Act, bulk: Bulk, seen: Seen) -> None:
+    def __init__(self, ring: Ring, tracker: Tracker, act: Act, bulk: Bulk, seen: Seen, losing: Losing) -> None:
         from lab.capture.lane import FastLane
         from lab.capture.spool import Spool
 
-        self._ring, self._tracker, self._act, self._seen = ring, tracker, act, seen
+        self._ring, self._tracker, self._act, self._seen, self._losing = ring, tracker, act, seen, losing
         self._spool = Spool(SPOOL_BLOCKS)
         self._lane = FastLane(tracker, act, bulk)
         self._since = 0.0
@@ -105,6 +115,9 @@ class Spooled:
     def take(self, blocks: int) -> None:
         spool = self._spool
         while blocks > 0:
+            losing = self._ring.losing
+            if losing:
+                self._losing()
             batch = self._ring.batch(min(BLOCKS_A_BATCH, blocks))
             if not batch.blocks:
                 return
@@ -121,6 +134,8 @@ class Spooled:
             if len(batch):
                 self._seen(int(batch.time_ns[-1]))
             self._ring.release(batch.blocks)
+            if losing:
+                self._losing()
 
     def settle(self) -> None:
         if self._spool.frames < SOON_FRAMES or time.monotonic() - self._since > HOLD_S:

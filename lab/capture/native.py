@@ -14,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import struct
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +59,12 @@ class _Slow(ctypes.Structure):
 
 
 def load(path: Path = LIBRARY) -> ctypes.CDLL | None:
-    """The library, with the types of its functions; None where it is not there or not for this machine."""
+    """The library, with the types of its functions; None where it is not there or not for this machine.
+
+    It reads headers as a little-endian machine and shares a struct with an address of 64 bits (_SESSION).
+    """
+    if sys.byteorder != "little" or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return None
     try:
         library = ctypes.CDLL(str(path))
     except OSError:

@@ -43,6 +43,8 @@ PACKET_VERSION = 10
 TPACKET_V3 = 2
 PACKET_OUTGOING = 4
 STATUS_USER = 1
+STATUS_LOSING = 4
+"""In a block: frames were dropped since the statistics were read last, and before this block was closed."""
 
 BLOCK_BYTES = 128 * 1024
 """Small blocks: a trickle of frames takes a whole block every RETIRE_MS, and the ring must outlast a stall of the
@@ -180,6 +182,14 @@ class Ring:
         self._next = (self._next + 1) % self.blocks
 
     @property
+    def losing(self) -> bool:
+        """Whether the next block is ready and the kernel marked it: it had to drop frames before it closed it."""
+        return self._status(self._next) & (STATUS_USER | STATUS_LOSING) == STATUS_USER | STATUS_LOSING
+
+    def _status(self, number: int) -> int:
+        return int(_BLOCK_HEADER.unpack_from(self._memory, number * BLOCK_BYTES)[2])
+
+    @property
     def memory(self) -> memoryview:
         """The ring's octets, as the kernel fills them."""
         return self._memory
@@ -209,8 +219,8 @@ class Ring:
         while number < min(first + most_blocks, self.blocks):
             start = number * BLOCK_BYTES
             status, count, offset = _BLOCK_HEADER.unpack_from(self._memory, start)[2:]
-            if not status & STATUS_USER:
-                break
+            if not status & STATUS_USER or (number > first and status & STATUS_LOSING):
+                break  # drops are charged before the first marked block is taken, not after
             headers.append(walk(words, start + offset, count))
             number += 1
         return read_batch(octets, headers, (first * BLOCK_BYTES, number * BLOCK_BYTES), number - first)

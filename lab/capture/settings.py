@@ -21,7 +21,8 @@ class Settings:
     interface: whose frames to take. captures: the folder for the files. ring_bytes: memory of the ring.
     snaplen_bytes: octets kept of each frame. idle_s: a session without a frame for so long is closed.
     languages: what server and client are written in. key: for the keyed digest; None leaves captures unsigned.
-    tap: this tap's name. ladders: whether a session's ladder is printed at its end.
+    tap: this tap's name. ladders: whether a session's ladder is printed at its end. keep_bytes: what finished sessions
+    may take on the disk, 0 for no limit.
     """
 
     interface: str
@@ -33,6 +34,7 @@ class Settings:
     key: bytes | None
     tap: str
     ladders: bool
+    keep_bytes: int
 
 
 def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -56,6 +58,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         key=environment["ECHO_KEY"].encode() if environment.get("ECHO_KEY") else None,
         tap=found.name,
         ladders=ladder == "on",
+        keep_bytes=_number(environment, "ECHO_KEEP_MIB", 0, 0, 1 << 30) << 20,
     )
 
 

@@ -4,6 +4,10 @@ A turn takes the blocks that are ready, has their frames taken into account, ask
 pass for the tracker (linger, idle limit) and writes everything out, so that a reader of a file sees a session in
 progress.
 
+Drops. The kernel says how many frames it had no room for, and marks the blocks that it closed since. They are counted
+where they happened: before the first marked block is taken, or when the ring is empty. A session that opens in marked
+blocks is charged as well, for the place of a later gap among them is not known.
+
 How frames get from the ring to the tracker and the store, one by one or many at once, is in lab.capture.intake.
 
 Time. Frames carry the kernel's wall clock, which somebody may set. What the tracker is told between frames is the time
@@ -23,6 +27,7 @@ from lab.capture.ring import Ring
 from lab.session.events import Closed, Event
 from lab.session.session import Session
 from lab.session.tracker import Tracker
+from lab.store.quota import Quota
 from lab.store.sessions import SessionStore
 
 BUSY_WAIT_S = 0.02
@@ -54,29 +59,42 @@ class Clock:
 
 
 class Tap:
-    """One ring, one tracker, one store, one log."""
+    """One ring, one tracker, one store, one log; and a quota, if captures have one."""
 
-    def __init__(self, ring: Ring, tracker: Tracker, store: SessionStore, log: SessionLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        ring: Ring,
+        tracker: Tracker,
+        store: SessionStore,
+        log: SessionLog,
+        clock: Clock,
+        quota: Quota | None = None,
+    ) -> None:
+        self.quota = quota
         self.ring = ring
         self.tracker = tracker
         self.store = store
         self.log = log
         self.clock = clock
-        self.intake = intake(ring, tracker, self._act, self._booked, clock.frame)
+        self.intake = intake(ring, tracker, self._act, self._booked, clock.frame, self._losing)
         self.frames_received = 0
         self.frames_dropped = 0
+        self._dropped_last = 0
 
     def turn(self, wait_s: float) -> None:
         """Wait for frames at most so long, then do one turn."""
         if self.ring.wait(wait_s):
             self.intake.take(BLOCKS_A_TURN)
         self.intake.settle()
-        self._count_drops()
+        if not self.ring.ready:  # else what was dropped came after frames that are still in the ring
+            self._count_drops()
         now_ns = self.clock.now_ns()
         if self.tracker.is_due(now_ns):
             self.intake.empty()  # nobody is silent whose frames wait here
             self._act(self.tracker.tick(now_ns))
         self.store.flush()
+        if self.quota is not None:
+            self.quota.look(time.monotonic())
 
     def run(self, stopping: Callable[[], bool], each_turn: Callable[[], None]) -> None:
         """Turn after turn until told to stop, then take what is left in the ring and end every session as cut."""
@@ -101,13 +119,25 @@ class Tap:
                 self.intake.forget(event.session)
             self.store.handle(event)
             self.log.handle(event)
+            if self.quota is not None and isinstance(event, Closed):
+                self.quota.finished(event.session.name)
 
-    def _count_drops(self) -> None:
+    def _losing(self) -> None:
+        """The block that is next, or was just taken, bears the kernel's mark."""
+        if not self._count_drops():
+            self.intake.empty()
+            opened = self.tracker.dropped(self._dropped_last, self.clock.now_ns(), only_spared=True)
+            self.store.dropped_before(opened, self._dropped_last)
+
+    def _count_drops(self) -> bool:
+        """Ask the kernel, and charge what it dropped to the open sessions. Returns whether there was anything."""
         counted = self.ring.statistics()
         self.frames_received += counted.received
         if counted.dropped:
             self.intake.empty()  # its sessions must be open, or they would not learn of their loss
+            self._dropped_last = counted.dropped
             self.frames_dropped += counted.dropped
             self.tracker.dropped(counted.dropped, self.clock.now_ns())
             self.store.kernel_dropped(counted.dropped)
             self.log.dropped(counted.dropped)
+        return bool(counted.dropped)

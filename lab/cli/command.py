@@ -17,13 +17,14 @@ from lab.cli.errors import ASKED_WRONGLY, FAILED, RefusedError
 from lab.cli.exercise import add_exercise_commands
 from lab.cli.grade import add_grade_command
 from lab.cli.listing import Filter, as_json, as_table, chosen
+from lab.cli.live import add_command as add_live
 from lab.cli.look import add_commands
 from lab.cli.naming import capture_named, captures_of
 from lab.cli.taps import add_command as add_compare
 from lab.cli.verify import verify_all
 from lab.cli.wire import add_wire_command
 from lab.store.errors import CaptureFileError, StoreError
-from lab.store.index import sessions
+from lab.store.index import sessions, unreadable_runs
 from lab.store.prune import prune
 
 
@@ -47,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
 
     add_commands(command)
     add_compare(command)
+    add_live(command)
     listing = command("sessions", "list the sessions", _sessions)
     listing.add_argument("--run", dest="run_name", help="only of this run (its name's beginning, or latest)")
     listing.add_argument(
@@ -109,7 +111,10 @@ def _sessions(options: argparse.Namespace) -> int:
     wanted = Filter(options.run_name, options.verdict, options.client, options.text, options.sort, options.reverse)
     found = chosen(sessions(captures_of(options)), wanted, captures_of(options))
     print(as_json(found) if options.json else as_table(found))
-    return 0
+    unreadable = unreadable_runs(captures_of(options))
+    for sentence in unreadable:
+        print(f"echolab: {sentence}", file=sys.stderr)
+    return FAILED if unreadable else 0
 
 
 def _completion(options: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ FOLDER = Path("/run/wire")
 SOCKET = "control"
 MOST_OCTETS = 1 << 18
 _PATIENCE_S = 5.0
+ATTEMPTS = 3
 
 Answer = dict[str, Any]
 
@@ -72,17 +73,20 @@ class Listener:
 
 def ask(folder: Path, request: Answer) -> Answer:
     """Ask the wire of this folder. Raises WireError if it does not answer or refuses."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(_PATIENCE_S)
-        try:
-            connection.connect(str(folder / SOCKET))
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            octets = received(connection)
-        except OSError as error:
-            raise WireError(
-                f"no wire answers in {folder} ({error.strerror or error}): 'docker compose --profile wire up', then "
-                "'docker compose exec wire wire ...'"
-            ) from error
+    octets = b""
+    for left in reversed(range(ATTEMPTS)):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_PATIENCE_S)
+            try:
+                connection.connect(str(folder / SOCKET))
+                connection.sendall(json.dumps(request).encode() + b"\n")
+                octets = received(connection)
+                break
+            except (BrokenPipeError, ConnectionResetError) as error:
+                if not left:  # it sends away who is slow; on a busy machine that may be us
+                    raise _unanswered(folder, error) from error
+            except OSError as error:
+                raise _unanswered(folder, error) from error
     try:
         answer: Answer = json.loads(octets)
     except ValueError as error:
@@ -90,6 +94,13 @@ def ask(folder: Path, request: Answer) -> Answer:
     if "error" in answer:
         raise WireError(str(answer["error"]))
     return answer
+
+
+def _unanswered(folder: Path, error: OSError) -> WireError:
+    return WireError(
+        f"no wire answers in {folder} ({error.strerror or error}): 'docker compose --profile wire up', then "
+        "'docker compose exec wire wire ...'"
+    )
 
 
 def received(connection: socket.socket) -> bytes:

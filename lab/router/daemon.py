@@ -1,7 +1,7 @@
 """The wire's main program: port open, privileges away, then turn after turn until SIGTERM.
 
 A turn: sleep until a frame, a request or a moment comes; take what frames are there; send what may leave; write the
-log. Without a script the quick way (``fast``) does all of it.
+log. Without a script the quick way does all of it: the library (``native``), or ``fast`` where nothing was compiled.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from pathlib import Path
 from lab.capture import privileges
 from lab.capture.errors import TapError
 from lab.capture.ready import SignOfLife
-from lab.router import place
+from lab.router import native, place
 from lab.router.control import Answer, Listener
 from lab.router.errors import ScriptError, WireError
 from lab.router.fast import FastWay
 from lab.router.grammar import read
 from lab.router.logbook import Logbook
+from lab.router.native import NativeWay
 from lab.router.port import Port
 from lab.router.router import Router
 from lab.router.script import EMPTY, Script
@@ -41,6 +42,8 @@ class Wire:
         self.log = Logbook(folder)
         self.router = Router(self.around, self.log.add)
         self.fast = FastWay(self.port, self.router)
+        library = native.load()
+        self.native = NativeWay(library, self.port, self.router) if library is not None else None
         self.control = Listener(folder, self.answer)
         self.sign = SignOfLife(str(folder / "ready"))
         self.missed = 0
@@ -54,6 +57,9 @@ class Wire:
         arms, door = port.fileno(), control.fileno()
         while not stop:
             self.sign.beat()
+            if self.native is not None and router.transparent:
+                self._quickly(self.native)
+                continue
             try:
                 readable = select.select((arms, door), (), (), self._patience_s())[0]
             except InterruptedError:
@@ -73,6 +79,19 @@ class Wire:
         self.sign.end()
         self.log.close()
         control.close()
+
+    def _quickly(self, way: NativeWay) -> None:
+        """Let the library forward until it cannot go on by itself."""
+        why = way.run(self.control.fileno(), self._patience_s())
+        if why == native.DOOR:
+            self.control.serve()
+        now_ns = time.time_ns()
+        for data in self.port.frames(1) if why == native.ODD else ():
+            self.router.receive(data, now_ns)
+        out = self.router.outgoing(now_ns)
+        if out:
+            self.port.send(out)
+        self.log.flush()
 
     def _patience_s(self) -> float:
         next_ns = self.router.next_ns()
@@ -106,7 +125,7 @@ class Wire:
             "name": script.name,
             "text": script.text,
             "rules": [{"line": rule.line, "text": rule.text} for rule in script.rules],
-            "forwarded": self.fast.forwarded + self.router.frames,
+            "forwarded": self.fast.forwarded + self.router.frames + (self.native.forwarded if self.native else 0),
             "missed": self.missed,
             "refused": self.port.refused,
             "log_lines_lost": self.log.lost,

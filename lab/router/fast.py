@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lab.router.octets import IP
+from lab.router.octets import IP, hopped_checksum
 from lab.router.port import MAC_AT, MOST_AT_ONCE, SLOT_BYTES, Port
 from lab.router.router import Router
 from lab.wire.parse import IP4, IP6
@@ -86,12 +86,11 @@ class FastWay:
                 return None
             if end - IP > self._mtu:
                 return None
-            total = int.from_bytes(data[24:26], "big") + 0x0100
-            total = (total & 0xFFFF) + (total >> 16)
+            total = hopped_checksum(int.from_bytes(data[24:26], "big"))
             ttl = bytes((data[22] - 1, data[23]))
             self.forwarded += 1
             return b"".join((mac, around.mac, data[12:22], ttl, total.to_bytes(2, "big"), data[26:end]))
-        if data[12:14] == IP6 and len(data) >= 54 and data[20] == 6 and data[21] > 1:
+        if data[12:14] == IP6 and len(data) >= 54 and data[14] >> 4 == 6 and data[20] == 6 and data[21] > 1:
             mac = known.get(data[38:54])
             end = IP + 40 + int.from_bytes(data[18:20], "big")
             side, other = around.hosts.get(data[22:38]), around.hosts.get(data[38:54])
@@ -151,18 +150,13 @@ class FastWay:
         """The hardware address of each frame's receiver; frames that are not between the two hosts are not fine."""
         macs = np.zeros((len(addresses), 6), np.uint8)
         known = np.zeros(len(addresses), np.bool_)
-        for source, destination, mac in self._pairs(octets):
+        for source, destination, mac in pairs(self._router, octets):
             pair = np.frombuffer(source + destination, addresses.dtype)[0]
             here = addresses == pair
             macs[here] = np.frombuffer(mac, np.uint8)
             known |= here
         fine &= known
         return macs
-
-    def _pairs(self, octets: int) -> Sequence[tuple[bytes, bytes, bytes]]:
-        hosts, known = self._router.around.hosts, self._router.neighbours.known
-        own = [address for address in hosts if len(address) == octets]
-        return [(a, b, known[b]) for a in own for b in own if hosts[a] != hosts[b] and b in known]
 
     def _change(self, rows: UInt8s, macs: UInt8s, kind: int) -> None:
         rows[:, 0:6] = macs
@@ -171,8 +165,15 @@ class FastWay:
             rows[:, 21] -= 1
             return
         rows[:, 22] -= 1
-        # RFC 1624: the TTL is the upper octet of its word, so the checksum grows by 0x0100, with the carry around.
-        total = (rows[:, 24].astype(np.uint32) << 8 | rows[:, 25]) + 0x0100
-        total = (total & 0xFFFF) + (total >> 16)
-        rows[:, 24] = total >> 8
+        total = (rows[:, 24].astype(np.uint32) << 8 | rows[:, 25]) + 0x0100  # as hopped_checksum() does
+        total += total >= 0xFFFF
+        rows[:, 24] = total >> 8 & 0xFF
         rows[:, 25] = total & 0xFF
+
+
+def pairs(router: Router, octets: int) -> Sequence[tuple[bytes, bytes, bytes]]:
+    """Who may talk to whom through the wire: source, destination, and the destination's hardware address, as far as it
+    is known. octets: 4 for IPv4, 16 for IPv6."""
+    hosts, known = router.around.hosts, router.neighbours.known
+    own = [address for address in hosts if len(address) == octets]
+    return [(a, b, known[b]) for a in own for b in own if hosts[a] != hosts[b] and b in known]

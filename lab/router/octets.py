@@ -101,13 +101,19 @@ def with_ttl(data: bytes, ttl: int) -> bytes:
 
 
 def hopped(data: bytes) -> bytes:
-    """The frame one hop on. The IPv4 checksum is not made anew but changed by what the TTL changed (RFC 1624 eqn. 3):
-    so a header that was damaged stays damaged."""
+    """The frame one hop on. The IPv4 checksum is not made anew but changed by what the TTL changed: so a header that
+    was damaged stays damaged."""
     if data[12:14] != IP4:
         return data[:21] + bytes((data[21] - 1,)) + data[22:]
-    total = int.from_bytes(data[24:26], "big") + 0x0100
-    total = (total & 0xFFFF) + (total >> 16)
+    total = hopped_checksum(int.from_bytes(data[24:26], "big"))
     return data[:22] + bytes((data[22] - 1, data[23])) + total.to_bytes(2, "big") + data[26:]
+
+
+def hopped_checksum(before: int) -> int:
+    """A header's checksum when its TTL has gone down by one (RFC 1624 eqn. 3). The TTL is its word's upper octet, so
+    the complement goes up by 0x0100, a carry around; 0xFFFF, the other zero, is never the right checksum."""
+    total = before + 0x0100
+    return total + (total >= 0xFFFF) & 0xFFFF
 
 
 def with_ecn(data: bytes, bits: int) -> bytes:

@@ -12,7 +12,6 @@ import ctypes
 import errno
 import mmap
 import os
-import select
 import socket
 import struct
 from collections.abc import Iterator, Sequence
@@ -39,8 +38,8 @@ class Vector(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
-class Message(ctypes.Structure):
-    """struct mmsghdr: one frame for sendmmsg."""
+class Header(ctypes.Structure):
+    """struct msghdr. A structure of its own: it ends with four octets of padding, which must not be lost."""
 
     _fields_ = (
         ("name", ctypes.c_void_p),
@@ -50,8 +49,13 @@ class Message(ctypes.Structure):
         ("control", ctypes.c_void_p),
         ("control_length", ctypes.c_size_t),
         ("flags", ctypes.c_int),
-        ("sent", ctypes.c_uint),
     )
+
+
+class Message(ctypes.Structure):
+    """struct mmsghdr: one frame for sendmmsg."""
+
+    _fields_ = (("header", Header), ("sent", ctypes.c_uint))
 
 
 class Port:
@@ -71,7 +75,7 @@ class Port:
             )
             self._optional(self._in, PACKET_IGNORE_OUTGOING)
             self._optional(self._out, PACKET_QDISC_BYPASS)
-            self.memory = mmap.mmap(self._in.fileno(), self.size_bytes)
+            memory = mmap.mmap(self._in.fileno(), self.size_bytes)
             self._in.bind((interface, ETH_P_ALL))
             self._out.bind((interface, 0))
         except PermissionError as error:
@@ -80,9 +84,12 @@ class Port:
             raise WireError(
                 f"the wire cannot work on {interface!r} ({error.strerror}): 'ip link' shows what there is"
             ) from error
-        self._view = memoryview(self.memory)
-        self._poll = select.poll()
-        self._poll.register(self._in, select.POLLIN)
+        self._prepare(memory)
+
+    def _prepare(self, memory: mmap.mmap) -> None:
+        """What reading from this ring and sending needs."""
+        self.memory = memory
+        self._view = memoryview(memory)
         self.base = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
         libc = ctypes.CDLL(None, use_errno=True)
         self._sendmmsg = libc.sendmmsg
@@ -90,8 +97,8 @@ class Port:
         self.vectors = (Vector * MOST_AT_ONCE)()
         self._messages = (Message * MOST_AT_ONCE)()
         for number in range(MOST_AT_ONCE):
-            self._messages[number].vectors = ctypes.addressof(self.vectors[number])
-            self._messages[number].vector_count = 1
+            self._messages[number].header.vectors = ctypes.addressof(self.vectors[number])
+            self._messages[number].header.vector_count = 1
         self.refused = 0
 
     @staticmethod
@@ -105,6 +112,10 @@ class Port:
     def fileno(self) -> int:
         """Readable when a frame is there."""
         return self._in.fileno()
+
+    def out_fileno(self) -> int:
+        """Where frames are sent."""
+        return self._out.fileno()
 
     @property
     def next_slot(self) -> int:

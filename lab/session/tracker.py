@@ -113,17 +113,22 @@ class Tracker:
             self._close(session, "ended" if session.over else "stop", events)
         return events
 
-    def dropped(self, count: int, time_ns: int) -> None:
-        """The kernel lost ``count`` frames just now: any open session may have lost them."""
+    def dropped(self, count: int, time_ns: int, *, only_spared: bool = False) -> list[Session]:
+        """The kernel lost ``count`` frames just now: any open session may have lost them. Returns which ones.
+
+        only_spared: charge only those that have lost none before.
+        """
         if count <= 0:
-            return
-        for session in self._open.values():
+            return []
+        charged = [one for one in self._open.values() if not (only_spared and one.kernel_drops)]
+        for session in charged:
             session.kernel_drops += count
             session.findings_by_rule.add(
                 "kernel-drop",
                 f"The kernel dropped frames at {time_ns} ns; some may be of this session.",
                 session.frames,
             )
+        return charged
 
     def _segment(self, segment: Segment, events: list[Event]) -> None:
         session = self._by_ends.get((segment.source, segment.destination))

@@ -25,6 +25,7 @@ _NUMBERS = {
     "ECHO_FLUSH_MS": (1, 60_000),
     "ECHO_RING_MIB": (1, 1024),
     "ECHO_IDLE_S": (1, 86_400),
+    "ECHO_KEEP_MIB": (0, 1 << 30),
     "ECHO_SNAPLEN": (64, 262_144),
 }
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lab.store.files import read_json
+from lab.store.files import read_json, without_waiting
 
 FORMAT = "echolab-digest-1"
 ALGORITHM = "HMAC-SHA256"
@@ -50,7 +50,7 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file in hexadecimal, read in pieces. Raises OSError."""
     digest = hashlib.sha256()
     piece = memoryview(bytearray(_CHUNK_BYTES))  # one for all pieces: it stays in the processor's cache
-    with path.open("rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=without_waiting) as file:
         while size := file.readinto(piece):
             digest.update(piece[:size])
     return digest.hexdigest()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import FileIO
 from pathlib import Path
 
@@ -24,10 +24,12 @@ class DescriptorPool:
     write.
     """
 
-    def __init__(self, limit: int = 256) -> None:
+    def __init__(self, limit: int = 256, make_folder: Callable[[], bool] = lambda: False) -> None:
+        """make_folder: makes the folder of the files again when it is gone; returns whether it could."""
         if limit < 1:
             raise ValueError(f"a descriptor pool needs room for at least one file, not {limit}")
         self._limit = limit
+        self._make_folder = make_folder
         self._open: dict[str, FileIO] = {}
 
     def __len__(self) -> int:
@@ -39,7 +41,12 @@ class DescriptorPool:
         if file is None:
             while len(self._open) >= self._limit:
                 self._open.pop(next(iter(self._open))).close()
-            file = FileIO(path, "x+" if create else "r+")
+            try:
+                file = FileIO(path, "x+" if create else "r+")
+            except FileNotFoundError:
+                if not create or not self._make_folder():
+                    raise
+                file = FileIO(path, "x+")
         self._open[path] = file  # last in the dict: used most recently
         return file
 
@@ -86,9 +93,14 @@ def write_whole(path: Path, text: str) -> None:
         raise store_error("write", path, cause) from cause
 
 
+def without_waiting(path: str, flags: int) -> int:
+    """Opens a file for ``open``: a pipe that somebody put in its place must not make us wait for a writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def read_json(path: Path, limit_bytes: int = 4 * 1024 * 1024) -> dict[str, object]:
     """The object in a JSON file. Raises ValueError with one sentence, or OSError; never reads more than the limit."""
-    with path.open("rb") as file:
+    with open(path, "rb", opener=without_waiting) as file:
         octets = file.read(limit_bytes + 1)
     if not octets:
         raise ValueError("the file is empty")

@@ -78,6 +78,15 @@ def run_sessions(folder: Path) -> list[SessionEntry]:
     return sorted(found, key=lambda entry: (entry.ordinal, entry.name))
 
 
+def unreadable_runs(captures: Path) -> list[str]:
+    """A sentence for each run whose folder may not be read: its sessions are in no list. Raises StoreError."""
+    return [
+        f"{folder} cannot be read, so its sessions are not listed: make it yours, 'sudo chown -R $USER {captures}'"
+        for folder in run_folders(captures)
+        if not os.access(folder, os.R_OK | os.X_OK)
+    ]
+
+
 def _size(entry: os.DirEntry[str]) -> int | None:
     try:
         return entry.stat().st_size if entry.is_file() else None

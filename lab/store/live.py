@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.store.facts import SessionFacts
+from lab.store.facts import FileFacts, SessionFacts
 from lab.store.pcapng import SessionFile
 
 
@@ -38,6 +38,12 @@ class LiveSession:
         self.last_ns = 0
         self.told_open = False
         self.wait_ns: int | None = None
+
+    def file_facts(self, octets: int | None, sha256: str | None) -> FileFacts:
+        """What its JSON says of the file. octets, sha256: None while it is open."""
+        lost = self.file.frames_not_written
+        frames = self.frames - lost
+        return FileFacts(self.file.path.name, frames, lost, self.first_ns, self.last_ns or None, octets, sha256)
 
 
 def is_due(now_ns: int, due_ns: int, wait_ns: int) -> bool:

@@ -7,15 +7,12 @@ do no more.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.store.errors import store_error
-from lab.store.files import TEMPORARY_SUFFIX
 from lab.store.index import SessionEntry, sessions
-from lab.store.run import RUN_FACTS, is_live, latest_run, run_folders, run_order
+from lab.store.removal import remove_if_empty, remove_session
+from lab.store.run import is_live, run_folders, run_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +48,14 @@ def prune(
             # Without a verdict it may be one whose JSON the tap is about to write.
             continue
         if not dry_run:
-            _remove(entry)
+            remove_session(entry.pcapng_path.with_suffix(""))
         octets = sizes[entry.run, entry.name]
         removed.append(Removed(entry.run, entry.name, octets))
         count -= 1
         total_bytes -= octets
     if removed and not dry_run:
-        _remove_empty_runs(captures, {one.run for one in removed} - live)
+        for run in {one.run for one in removed} - live:
+            remove_if_empty(captures, captures / run)
     return removed
 
 
@@ -71,27 +69,3 @@ def _octets(entry: SessionEntry) -> int:
         return entry.octets + entry.json_path.stat().st_size
     except OSError:
         return entry.octets
-
-
-def _remove(entry: SessionEntry) -> None:
-    # The capture first: if this is interrupted, the JSON is left and listed as a session whose capture is missing.
-    for path in (entry.pcapng_path, entry.json_path):
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as cause:
-            raise store_error("remove an old session", path, cause) from cause
-
-
-def _remove_empty_runs(captures: Path, runs: set[str]) -> None:
-    """Removes the folders in which nothing is left but the run's own facts; the one latest.txt names stays."""
-    newest = latest_run(captures)
-    for run in runs:
-        folder = captures / run
-        if newest is not None and newest.name == run:
-            continue
-        with contextlib.suppress(OSError):
-            left = [entry.name for entry in os.scandir(folder)]
-            if all(name == RUN_FACTS or name.endswith(TEMPORARY_SUFFIX) for name in left):
-                for name in left:
-                    (folder / name).unlink()
-                folder.rmdir()

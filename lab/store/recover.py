@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lab.store.blocks import FileHeader, InterfaceFacts, SectionFacts
 from lab.store.digest import file_sha256, sign
-from lab.store.errors import CaptureFileError, store_error
+from lab.store.errors import CaptureFileError, StoreError, store_error
 from lab.store.facts import (
     CUT,
     OPEN,
@@ -67,27 +67,51 @@ class _Found:
 
 
 def recover(
-    captures: Path, *, now_ns: int | None = None, key: bytes | None = None, summarise: Summarise | None = retell
+    captures: Path,
+    *,
+    now_ns: int | None = None,
+    key: bytes | None = None,
+    summarise: Summarise | None = retell,
+    tell: Callable[[StoreError], None] | None = None,
 ) -> list[Recovered]:
     """Mends the unfinished sessions of every run that has no living tap.
 
     now_ns: when, UTC; None is now. key: for the digest. summarise: makes the tracker's summary anew from the frames
     that are left, so that the counts in the JSON fit the file; None keeps what the JSON said when it was last
-    written. Raises StoreError where a file cannot be mended for want of room or permission; what was mended stays so.
+    written. tell: gets what cannot be mended for want of room or permission, and all the rest is mended; without it
+    the first such StoreError is raised. What was mended stays so.
     """
     mended: list[Recovered] = []
     ended_ns = time.time_ns() if now_ns is None else now_ns
-    for folder in run_folders(captures):
+
+    def attempt(work: Callable[[], None]) -> bool:
+        try:
+            work()
+        except StoreError as error:
+            if tell is None:
+                raise
+            tell(error)
+            return False
+        return True
+
+    def mend_run(folder: Path) -> None:
         facts = _json_or_empty(folder / RUN_FACTS)
         if facts.get("end_ns") is not None:
-            continue
+            return
         try:
             with RunLock(folder) as lock:
                 if lock.take():
-                    mended += [_mend(folder, name, key, summarise) for name in _unfinished(folder)]
-                    write_whole(folder / RUN_FACTS, json_text({**facts, "end_ns": ended_ns, "recovered": True}))
+                    done = [
+                        attempt(lambda name=name: mended.append(_mend(folder, name, key, summarise)))  # type: ignore[misc]
+                        for name in _unfinished(folder)
+                    ]
+                    if all(done):  # else the next start tries again
+                        write_whole(folder / RUN_FACTS, json_text({**facts, "end_ns": ended_ns, "recovered": True}))
         except OSError as cause:
             raise store_error("look into an earlier run", folder, cause) from cause
+
+    for folder in run_folders(captures):
+        attempt(lambda folder=folder: mend_run(folder))  # type: ignore[misc]
     return mended
 
 
@@ -123,7 +147,7 @@ def _mend(folder: Path, name: str, key: bytes | None, summarise: Summarise | Non
     reason = (
         f"The tap ended before the session did (killed, or the power was cut): {frames(found.frames)} had been written"
     )
-    if found.left_over_bytes:
+    if found.left_over_bytes and found.section is not None:
         reason += f", and {found.left_over_bytes} octets of a cut block at the end were removed"
     reason += "."
     reasons = (reason, f"{found.problem}.") if found.problem else (reason,)
@@ -155,6 +179,9 @@ def _mend(folder: Path, name: str, key: bytes | None, summarise: Summarise | Non
 def _look(path: Path, summarise: Summarise | None) -> _Found:
     """Reads the file through once. section stays None where there is nothing that could be mended."""
     found = _Found()
+    if path.exists() and (path.is_symlink() or not path.is_file()):
+        found.problem = f"{path.name} is not a file of the lab's (a link or a folder, perhaps) and is left as it is"
+        return found
     reader = CaptureReader(path)
 
     def packets() -> Iterable[Packet]:
@@ -183,7 +210,13 @@ def _look(path: Path, summarise: Summarise | None) -> _Found:
         found.problem = "the file was changed by another program and is left as it is"
     else:
         first = reader.sections[0]
-        found.section = SectionFacts(first.hardware, first.os, first.application)
+        section = SectionFacts(first.hardware, first.os, first.application)
+        with path.open("rb") as file:
+            room = int.from_bytes(file.read(8)[4:], "little")
+        if room == len(FileHeader(section, InterfaceFacts("")).section_block("")):
+            found.section = section
+        else:
+            found.problem = "the file's header was written by another program and is left as it is"
     return found
 
 
@@ -193,10 +226,6 @@ def _close_file(path: Path, header: FileHeader, found: _Found, comment: str, dro
     try:
         with path.open("r+b") as file:
             file.truncate(found.whole_bytes)
-            room = int.from_bytes(file.read(8)[4:], "little")
-        if room != len(header.section_block("")):
-            found.problem = "the file's header was written by another program and is left as it is"
-            return
         mended = SessionFile.reopen(path, header, pool)
         mended.frames_not_written = not_written
         mended.finish(

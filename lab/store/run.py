@@ -47,9 +47,13 @@ def run_order(name: str) -> tuple[str, int] | None:
 
 
 def run_folders(captures: Path) -> list[Path]:
-    """The folders of all runs, oldest first. Anything else in captures/ is passed over. Raises StoreError."""
+    """The folders of all runs, oldest first. Anything else there is passed over, links too. Raises StoreError."""
     try:
-        found = [(order, path) for path in captures.iterdir() if (order := run_order(path.name)) and path.is_dir()]
+        found = [
+            (order, path)
+            for path in captures.iterdir()
+            if (order := run_order(path.name)) and path.is_dir() and not path.is_symlink()
+        ]
     except OSError as cause:
         raise store_error("list the captures", captures, cause) from cause
     return [path for _order, path in sorted(found)]
@@ -164,6 +168,15 @@ class RunFolder:
         except OSError as cause:
             raise store_error("make the folder of this run again", self.path, cause) from cause
         self.claim()
+
+    def make_again(self) -> bool:
+        """restore() for who goes on either way: whether the folder is there. run.json is written anew."""
+        try:
+            self.restore()
+        except StoreError:
+            return False
+        self.forget_facts()
+        return True
 
     def write_facts(self, facts: Mapping[str, object]) -> None:
         """Writes run.json if it would say anything new. Raises StoreError."""

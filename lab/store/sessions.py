@@ -11,7 +11,6 @@ flushed at once, and only open sessions are remembered.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +24,6 @@ from lab.store.facts import (
     OPEN,
     SERVER_TAP,
     STILL_OPEN,
-    FileFacts,
     RunFacts,
     SessionFacts,
     Totals,
@@ -81,7 +79,7 @@ class SessionStore:
         self._key = key
         self._buffer_limit_bytes = buffer_limit_bytes
         self._header = FileHeader(section, interface, names)
-        self._pool = DescriptorPool(descriptor_limit)
+        self._pool = DescriptorPool(descriptor_limit, self._make_folder_again)
         # By the session itself, not its name: making the name takes longer than writing the frame.
         self._live: dict[SessionFacts, LiveSession] = {}
         self._dirty: dict[SessionFacts, LiveSession] = {}
@@ -113,8 +111,13 @@ class SessionStore:
         return self._trouble
 
     def kernel_dropped(self, frames: int) -> None:
-        """Says that the kernel dropped frames just now: every session open meanwhile carries the number."""
+        """The kernel dropped frames just now: every session open meanwhile carries the number."""
         self.totals.frames_dropped += frames
+
+    def dropped_before(self, opened: Sequence[SessionFacts], frames: int) -> None:
+        """Says that these sessions, though they opened since, may have lost of the frames that were dropped last."""
+        for live in filter(None, map(self._live.get, opened)):
+            live.drops_before -= frames
 
     def handle(self, event: Event) -> None:
         """Acts on one event of the tracker. Never raises for a disk that fails: see ``trouble``."""
@@ -231,7 +234,6 @@ class SessionStore:
         self, live: LiveSession, verdict: str, reasons: Sequence[str], sha256: tuple[int, str] | None
     ) -> dict[str, object]:
         octets, digest = sha256 if sha256 is not None else (None, None)
-        not_written = live.file.frames_not_written
         return session_facts(
             name=live.session.name,
             ordinal=live.session.ordinal,
@@ -241,15 +243,7 @@ class SessionStore:
             run=self.run.name,
             facts=self._facts,
             dropped=self.totals.frames_dropped - live.drops_before,
-            file=FileFacts(
-                live.file.path.name,
-                live.frames - not_written,
-                not_written,
-                live.first_ns,
-                live.last_ns or None,
-                octets,
-                digest,
-            ),
+            file=live.file_facts(octets, digest),
         )
 
     def _finish(self, live: LiveSession) -> None:
@@ -336,10 +330,16 @@ class SessionStore:
             self._trouble = error
             if error.number == errno.ENOENT:
                 # Somebody removed the folder under us: make it again, so that the next flush has a place to write to.
-                with contextlib.suppress(StoreError):
-                    self.run.restore()
+                self.run.make_again()
             return False
         return True
+
+    def _make_folder_again(self) -> bool:
+        """The run's folder was removed between two sessions: the next one shall lose no frame for that."""
+        made = self.run.make_again()
+        if made and self._trouble is None:
+            self._tell(f"the folder of this run was removed ({self.run.path}): it is made again, and capturing goes on")
+        return made
 
     def _works_again(self) -> None:
         self._trouble = None

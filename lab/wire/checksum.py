@@ -56,4 +56,6 @@ def status(octets: bytes | memoryview, field: int, pseudo: int) -> str:
 def checksum(octets: bytes | memoryview, pseudo: int = 0) -> int:
     """The value for a checksum field, over octets in which that field is 0."""
     total = (word_sum(octets) + pseudo) % 0xFFFF
+    if not total and (pseudo or any(octets)):
+        return 0  # the sum is 0xFFFF: only octets that are all zero have the sum 0, and 0xFFFF as its complement
     return 0xFFFF - total

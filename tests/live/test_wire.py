@@ -38,8 +38,9 @@ NET = 116
 
 @pytest.fixture(scope="module")
 def plays(images: None, oracle: Oracle, tmp_path_factory: pytest.TempPathFactory) -> list[Play]:
-    """Every chosen scenario, played once over either IP version, on two labs side by side."""
-    return soak(CHOSEN, 1, 2, NET, private_folder(tmp_path_factory, "wire"), project="echolab-wire", say=False)
+    """Every chosen scenario, played once over either IP version, on two labs side by side. A play in which the wire
+    itself was late by more than 10 ms, which is the machine's doing, may be repeated twice."""
+    return soak(CHOSEN, 1, 2, NET, private_folder(tmp_path_factory, "wire"), project="echolab-wire", say=False, again=2)
 
 
 def of(plays: list[Play], name: str, version: int) -> Play:

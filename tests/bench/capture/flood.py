@@ -27,6 +27,10 @@ DATA_AT = 32  # TPACKET2_HDRLEN without the sockaddr_ll
 SEND_REQUEST = 1
 HEADERS = 14 + 20 + 32  # Ethernet, IPv4, TCP with timestamps
 
+TO_TAP, FROM_ROUTER = bytes.fromhex("02000000000a"), bytes.fromhex("020000000014")
+"""Both ways come from one router to the interface that is listened on (inside.py gives it this address): the lab's tap
+leaves out frames that are for another station."""
+
 FIN, SYN, PSH, ACK = 1, 2, 8, 16
 
 
@@ -47,8 +51,7 @@ class Sessions:
         self, side: str, ports: npt.NDArray[np.uint32], hosts: npt.NDArray[np.uint32], frame_bytes: int
     ) -> npt.NDArray[np.uint8]:
         frames = np.zeros((self.count, frame_bytes), np.uint8)
-        macs = bytes.fromhex("02000000000a020000000014")
-        frames[:, 0:12] = np.frombuffer(macs if side == "client" else macs[6:] + macs[:6], np.uint8)
+        frames[:, 0:12] = np.frombuffer(TO_TAP + FROM_ROUTER, np.uint8)
         frames[:, 12:14] = (8, 0)
         frames[:, 14:26] = np.frombuffer(
             struct.pack("!BBHHHBBH", 0x45, 0, frame_bytes - 14, 0, 0x4000, 64, 6, 0), np.uint8

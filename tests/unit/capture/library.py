@@ -19,26 +19,28 @@ SOURCE = ROOT / "images" / "lab" / "native" / "lane.c"
 IN_IMAGE = "/usr/local/lib/echolab/lab/capture/_lane.so"
 
 
+def make_library(folder: Path) -> Path:
+    """The library's file, in this folder."""
+    path = folder / "_lane.so"
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler:
+        words = [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", str(path), str(SOURCE)]
+    else:
+        words = ["docker", "run", "--rm", "--network", "none", "echolab/lab", "cat", IN_IMAGE]
+    done = subprocess.run(words, capture_output=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    if not compiler:
+        path.write_bytes(done.stdout)
+    return path
+
+
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL:
     """The library, made once a run."""
-    folder = Path(tempfile.mkdtemp(prefix="echolab-lane-"))
-    try:
-        path = folder / "_lane.so"
-        compiler = shutil.which("cc") or shutil.which("gcc")
-        if compiler:
-            words = [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", str(path), str(SOURCE)]
-        else:
-            words = ["docker", "run", "--rm", "--network", "none", "echolab/lab", "cat", IN_IMAGE]
-        done = subprocess.run(words, capture_output=True, check=False, timeout=120)
-        assert done.returncode == 0, done.stderr.decode(errors="replace")
-        if not compiler:
-            path.write_bytes(done.stdout)
-        found = load(path)
-        assert found is not None
-        return found
-    finally:
-        shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="echolab-lane-") as folder:
+        found = load(make_library(Path(folder)))
+    assert found is not None
+    return found
 
 
 def block_of(frames: list[Frame]) -> bytearray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from lab.capture.native import load
 from lab.session.tracker import Tracker
 from lab.store.reader import parse_capture
 from lab.wire.frame import Direction, Frame
-from tests.unit.capture.library import Blocks
+from tests.unit.capture.library import Blocks, make_library
 from tests.unit.capture.test_lane import Record, by_lane, by_tracker, header_octets, pieces, with_ip_options
 from tests.unit.capture.traffic import Talk, checksum, mixed
 
@@ -91,6 +92,13 @@ def test_the_comments_are_those_of_the_lane_in_numpy_but_for_the_spaces() -> Non
 
 
 def test_where_the_library_is_not_there_it_is_said_with_none() -> None:
-    from pathlib import Path
-
     assert load(Path("/nowhere/_lane.so")) is None
+
+
+def test_a_machine_of_another_octet_order_has_the_lane_in_numpy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_library(tmp_path)
+    assert load(path) is not None
+    monkeypatch.setattr("sys.byteorder", "big")
+    assert load(path) is None

@@ -45,6 +45,30 @@ def wire(tmp_path: Path) -> Iterator[Path]:
     listener.close()
 
 
+def test_an_asker_who_was_sent_away_asks_again(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(tmp_path / control.SOCKET))
+        door.listen(8)
+        seen: list[int] = []
+
+        def serve() -> None:
+            for number in range(control.ATTEMPTS):
+                connection, _ = door.accept()
+                with connection:
+                    seen.append(number)
+                    if number:
+                        control.received(connection)
+                        connection.sendall(b'{"forwarded": 1}\n')
+                        return
+                    connection.recv(1)  # the rest is left unread: so the asker is reset
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert control.ask(tmp_path, {"do": "show"})["forwarded"] == 1
+        thread.join()
+        assert seen == [0, 1]
+
+
 def test_a_request_is_answered(wire: Path) -> None:
     assert control.ask(wire, {"do": "show"})["forwarded"] == 3
 
