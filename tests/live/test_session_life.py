@@ -1,5 +1,5 @@
-"""Endings and oddities of sessions that other live tests do not show, each with real sockets or real frames on the lab's
-network: docs/testing.md lists which test shows what.
+"""Endings and oddities of sessions that other live tests do not show, with real sockets or real frames on the lab's
+network. docs/testing.md lists which test shows what.
 
 Frames that no socket sends come from a raw socket on the client's host: late duplicates, and one side of a conversation
 whose other side takes another way.
@@ -181,8 +181,9 @@ def test_a_refusal_on_a_port_that_is_not_7_is_recorded_as_such(stage: Stage) -> 
 
 def test_of_a_conversation_whose_answers_take_another_way_the_one_side_is_kept_and_said_to_be_one(stage: Stage) -> None:
     talk = Talk(random.Random(5), 41_414)
+    # To the server's card, but for the network's broadcast address: no kernel answers TCP there (RFC 9293 §3.9.2.3).
+    talk.ends = {"client": (f"{stage.lab.net4}.20", 41_414), "server": (f"{stage.lab.net4}.127", 7)}
     frames = [octets for _, octets, direction in talk.play(3, "fin") if direction == Direction.INBOUND]
-    # To the server's card, but for an address (192.0.2.10) that is not the server's: nobody there answers.
     cards = stage.mac("server-host") + stage.mac("client-host")
     stage.send(*(cards + octets[12:] for octets in frames))
     until(lambda: stage.with_port(41_414), "the session of one side")
