@@ -32,7 +32,8 @@ class Schedule:
             deadline = session.ended_ns + self._limits.linger_ns
         else:
             patience = self._limits.idle_ns if session.established else self._limits.half_open_idle_ns
-            deadline = max(time_ns + patience, session.deadline_ns)  # a frame with an older time moves nothing
+            session.touched_ns = max(time_ns, session.touched_ns)  # a frame with an older time moves nothing
+            deadline = session.touched_ns + patience
         nearer = deadline < session.deadline_ns
         session.deadline_ns = deadline
         if nearer or not session.in_queue:
@@ -85,6 +86,7 @@ class Schedule:
         self._heap = []
         for session in sessions.values():
             session.deadline_ns += step_ns
+            session.touched_ns += step_ns
             if session.ended_ns is not None:
                 session.ended_ns += step_ns
             session.findings_by_rule.add(

@@ -65,6 +65,7 @@ class Session:
         self.history_counts: dict[str, int] = {}
         self.ended_ns: int | None = None  # when both FINs were acknowledged or a RST ended it
         self.closed_because = ""  # "": open; "ended", "idle", "stop", "replaced" or "evicted"
+        self.touched_ns = 0  # the tracker's: the latest time of its frames
         self.deadline_ns = 0  # the tracker's: when it is closed if nothing more comes
         self.in_queue = False
 
