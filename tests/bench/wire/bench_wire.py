@@ -1,8 +1,9 @@
 """The wire beside the kernel's own forwarding, in one run: loss, frames a second, added delay, 5 MB in one session.
 
 Four containers on one internal bridge: a client, a server, the wire with its one arm, and a router whose kernel
-forwards, with one arm as well. The wire and the kernel's router take turns; frames are steered to the one or the other by their
-hardware address, sessions by a route. The wire is held to one processor, and all the load comes from the other.
+forwards, with one arm as well. The wire and the kernel's router take turns; frames are steered to the one or the other
+by their hardware address, sessions by a route. The wire is held to one processor, and all the load comes from the
+other.
 
     python3 -m tests.bench.wire.bench_wire [--seconds 2] [--rounds 3] [--write docs/wire-speed.md]
 """
@@ -36,21 +37,21 @@ SCRIPT = 'client segment with "no such text": drop\n'
 PAGE = """# How fast the wire is
 
 Made by `{command}` on {processors} processors that others used as well; look at the ratios, the figures are this
-machine's. A client, a server, the wire and a router whose kernel forwards stand on one bridge, and the two take turns in
-the same run. The wire has one processor, the load comes from the other.
+machine's. A client, a server, the wire and a router whose kernel forwards stand on one bridge, and the two take turns
+in the same run. The wire has one processor, the load comes from the other.
 
 ## Frames a second
 
-The highest of the rates tried ({rates} frames/s, {seconds:g} s each) at which not one frame was lost, best of {rounds} rounds.
-It counts what has come up to the server's TCP. The kernel forwards inside the sender's own system call, so its row is
-what the sender could send. "Script" is the wire with one rule that looks at every frame and never acts.
+The highest of the rates tried ({rates} frames/s, {seconds:g} s each) at which not one frame was lost, best of {rounds}
+rounds. It counts what has come up to the server's TCP. The kernel forwards inside the sender's own system call, so its
+row is what the sender could send. "Script" is the wire with one rule that looks at every frame and never acts.
 
 {rates_table}
 
 ## Added delay
 
-The time from a frame's sending to the kernel's time stamp at the receiver, {marks:,} frames, one every {every} µs, less the
-median of the same without a router between. Medians of {rounds} rounds.
+The time from a frame's sending to the kernel's time stamp at the receiver, {marks:,} frames, one every {every} µs, less
+the median of the same without a router between. Medians of {rounds} rounds.
 
 {delay_table}
 
@@ -311,7 +312,8 @@ def measured(seconds: float, rounds: int) -> str:
         delay_table=table(
             "| | IP | median, µs | 99th of a hundred, µs |",
             [
-                f"| {w} | v{v} | {statistics.median(m for m, _ in all_):.0f} | {statistics.median(p for _, p in all_):.0f} |"
+                f"| {w} | v{v} | {statistics.median(m for m, _ in all_):.0f} |"
+                f" {statistics.median(p for _, p in all_):.0f} |"
                 for (w, v), all_ in added.items()
             ],
         ),
@@ -319,7 +321,8 @@ def measured(seconds: float, rounds: int) -> str:
             "| | IP | octets back, all right | MB/s each way, best | retransmissions |",
             [
                 f"| {w} | v{v} | {sum(t['same'] for t in all_)} of {len(all_)} |"
-                f" {max(t['octets'] / t['seconds'] / 1e6 for t in all_):.0f} | {sum(t['retransmissions'] for t in all_)} |"
+                f" {max(t['octets'] / t['seconds'] / 1e6 for t in all_):.0f} |"
+                f" {sum(t['retransmissions'] for t in all_)} |"
                 for (w, v), all_ in transfers.items()
             ],
         ),
