@@ -14,11 +14,14 @@ from tests.interop.matrix import languages
 from tests.live.conftest import ROOT
 
 OTHERS = [language for language in languages() if language != "python"]
-TESTS = ("tests/contract/test_server.py", "tests/contract/test_server_process.py", "tests/contract/test_client.py")
+TESTS = tuple(
+    f"tests/contract/test_{name}.py"
+    for name in ("server", "server_process", "server_trouble", "client", "client_process")
+)
 
 CONTAINER = (
     *("docker", "run", "--rm", "--init", "--network", "none", "--sysctl", "net.ipv6.conf.all.disable_ipv6=0"),
-    *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--tmpfs", "/tmp"),
+    *("--sysctl", "net.ipv4.ip_unprivileged_port_start=1024", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--tmpfs", "/tmp"),
 )
 
 
