@@ -21,7 +21,7 @@ _DEFAULT = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*):?-(?P<value>[^}]*)\}")
 _PROJECT = re.compile(r"^name:\s*[\"']?(?P<name>[a-z0-9][a-z0-9_-]*)", re.MULTILINE)
 _NUMBERS = {
     "ECHO_PORT": (1, 65535),
-    "ECHO_MAX_LINE": (1, 2**30),
+    "ECHO_MAX_LINE": (1, 2**26),
     "ECHO_FLUSH_MS": (1, 60_000),
     "ECHO_RING_MIB": (1, 1024),
     "ECHO_IDLE_S": (1, 86_400),

@@ -39,9 +39,14 @@ def command(variable: str, otherwise: list[str]) -> list[str]:
 class EchoServer:
     """A server process on a free port of 127.0.0.1, and everything that it has logged so far."""
 
-    def __init__(self, *args: str, **env: str) -> None:
+    def __init__(self, *args: str, before: Sequence[str] = (), **env: str) -> None:
+        """before: a command that starts the server's command."""
         self.process = subprocess.Popen(
-            [*command("ECHO_TEST_SERVER_COMMAND", PYTHON_SERVER), *(args or ("--host", "127.0.0.1", "--port", "0"))],
+            [
+                *before,
+                *command("ECHO_TEST_SERVER_COMMAND", PYTHON_SERVER),
+                *(args or ("--host", "127.0.0.1", "--port", "0")),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**CLEAN, **env},
@@ -95,8 +100,8 @@ def start() -> Iterator[Callable[..., EchoServer]]:
     """Start servers; whatever still runs at the end is killed."""
     servers: list[EchoServer] = []
 
-    def begin(*args: str, **env: str) -> EchoServer:
-        servers.append(EchoServer(*args, **env))
+    def begin(*args: str, before: Sequence[str] = (), **env: str) -> EchoServer:
+        servers.append(EchoServer(*args, before=before, **env))
         return servers[-1]
 
     yield begin
