@@ -42,8 +42,8 @@ class Compose:
         return self.runner.stream(self.argv(*words), on_line, limits=Limits(total_s), cwd=self.settings.root)
 
     def build_images(self) -> dict[str, list[str]]:
-        """The images that are built for the services, each with the services that use it."""
-        done = self.run("config", "--format", "json")
+        """The images that are built for the services of all profiles, each with the services that build it."""
+        done = self.run("config", "--format", "json", all_profiles=True)
         if not done.ok:
             raise SetupError(
                 "compose.yaml or a variable in it is wrong.", "docker compose config", log=last_lines(done.text, 5)

@@ -221,7 +221,7 @@ def oracle() -> Oracle:
 @pytest.fixture(scope="session")
 def images() -> None:
     """The lab's images, built from the tree as it is."""
-    subprocess.run(["docker", "compose", "build", "-q"], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(["docker", "compose", "--profile", "*", "build", "-q"], cwd=ROOT, check=True, capture_output=True)
 
 
 def private_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:

@@ -36,7 +36,7 @@ class Bench:
         self.verdict = "complete"
         self.runner = with_docker(FakeRunner(env={"HOME": str(root / "home")}))
         config = {"services": {"server": {"image": "echolab/x", "build": {}}}}
-        self.runner.on(f"{COMPOSE} config", Result(0, json.dumps(config)))
+        self.runner.on(f"{COMPOSE} --profile * config", Result(0, json.dumps(config)))
         self.runner.on("docker image inspect", Result(0, 'sha256:1 ["echolab/x:latest"]\n'))
         for quiet in (
             "docker network",
