@@ -95,4 +95,6 @@ def test_no_text_file_has_a_carriage_return_in_the_repository_or_after_a_checkou
     unmarked = [(stored, here, path) for ((stored, here, attributes), path) in rows if "/-text" not in attributes]
     assert [row for row in unmarked if {"crlf", "mixed"} & {row[0].removeprefix("i/"), row[1].removeprefix("w/")}] == []
     assert [row for row in unmarked if row[0] == "i/-text"] == [], "octets must be marked binary"
-    assert [path for ((*_, attributes), path) in rows if "/-text" not in attributes and "eol=lf" not in attributes] == []
+    assert [
+        path for ((*_, attributes), path) in rows if "/-text" not in attributes and "eol=lf" not in attributes
+    ] == []

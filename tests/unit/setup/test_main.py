@@ -105,7 +105,10 @@ def test_the_end_of_a_test_run_takes_away_every_project_of_this_folder_and_no_ot
 def test_cleaning_images_removes_the_labs_and_never_the_base_image(tmp_path: Path) -> None:
     project = "docker compose --project-name x"
     runner = with_docker(FakeRunner()).on(f"{project} --profile * down", Result(0)).on("docker image rm", Result(0))
-    runner.on(f"{project} --profile * config", Result(0, '{"services": {"server": {"image": "echolab/c-server", "build": {}}}}'))
+    runner.on(
+        f"{project} --profile * config",
+        Result(0, '{"services": {"server": {"image": "echolab/c-server", "build": {}}}}'),
+    )
     runner.on("docker image ls", Result(0, "echolab/host:latest\n"))
     runner.on("docker image inspect", Result(0, 'sha256:1 ["echolab/c-server:latest"]\n'))
     clean_images(setup_of(runner)[0], Settings(tmp_path, "x", {}))
