@@ -91,9 +91,13 @@ class Lab:
         return result
 
     def up(self) -> None:
-        """Start everything and wait until the demo client has ended."""
-        self.compose("up", "--detach", "--quiet-pull")
-        until(lambda: self.container("client").status == "exited", "the demo client's end")
+        """Start everything and wait until the demo client has ended; what does not come up whole is taken down."""
+        try:
+            self.compose("up", "--detach", "--quiet-pull")
+            until(lambda: self.container("client").status == "exited", "the demo client's end")
+        except BaseException:
+            self.down()
+            raise
 
     def down(self) -> None:
         """Containers and networks gone; the captures stay."""
