@@ -7,6 +7,7 @@ is in the way; plain ``docker compose up`` has Docker's words or those of the pr
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -37,6 +38,7 @@ def bad(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]
     earlier = lab.captures / EARLIER
     earlier.mkdir()
     shutil.copy(ROOT / "tests" / "golden" / "demo.pcapng", earlier / "0001-client-40000-server-7.pcapng")
+    (earlier / "run.json").write_text(json.dumps({"schema": 1, "run": EARLIER, "tap": "server-tap", "end_ns": 1}))
     before = digests(lab.captures)
     yield lab
     lab.down()
@@ -103,10 +105,10 @@ def test_a_port_in_use_is_named_with_who_has_it(bad: Lab, taken_port: int) -> No
 
 def test_a_subnet_in_use_is_refused_and_the_other_network_named(bad: Lab, lab: Lab) -> None:
     said = make_up(bad, ECHO_NET4=lab.net4)
-    assert f'overlaps {lab.net4}.0/25, used by the Docker network "{lab.project}_lab".' in said.sentence
+    assert re.search(rf'overlaps {lab.net4}\.\d+/25, used by the Docker network "{lab.project}_\w+"\.$', said.sentence)
     assert re.match(r"ECHO_NET4=\S+ make up", said.next_step)
     said = make_up(bad, ECHO_NET6=lab.net6)
-    assert f'used by the Docker network "{lab.project}_lab".' in said.sentence
+    assert re.search(rf'overlaps {lab.net6}:\S*/64, used by the Docker network "{lab.project}_\w+"\.$', said.sentence)
     bad.env["ECHO_NET4"] = lab.net4
     assert "overlap" in words_of(bad.compose("up", "--detach", check=False), bad).lower()
 

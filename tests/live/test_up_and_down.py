@@ -35,7 +35,7 @@ def test_two_labs_run_side_by_side_and_down_takes_one_away(
     assert second.docker.networks.list(filters=LABEL) == []
     assert session["_path"].exists()
     assert len(codes) == 5
-    # 137: the engine's SIGKILL after ten seconds, 143: the kernel ended it at SIGTERM; 0: it ended by itself.
-    assert set(codes.values()) == {0}, codes
+    # 137 would be the engine's SIGKILL after ten seconds; 143 is what socat, in the gate, says of a SIGTERM it obeyed.
+    assert set(codes.values()) <= {0, 143}, codes
     assert took_s < 3, "some process does not obey SIGTERM at once"
     assert lab.container("server").attrs["State"]["Running"]
