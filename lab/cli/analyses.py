@@ -7,7 +7,7 @@ whether the capture is certified; for any other file the tracker's own judgement
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from lab.analysis import analyse
 from lab.analysis.model import Analysis
 from lab.cli.errors import ASKED_WRONGLY, RefusedError
 from lab.cli.large import choose, counted, frames_of_session, is_large, several
+from lab.store.digest import file_sha256
 from lab.store.reader import CaptureReader
 from lab.wire.frame import Frame
 
@@ -69,23 +70,44 @@ def _analyse(frames: Sequence[Frame], reader: CaptureReader) -> list[Analysis]:
     return analyse(frames, names={address: found[0] for address, found in reader.names.items() if found})
 
 
-def certificate_of(path: Path, analysis: Analysis) -> str:
-    """In one sentence, whether this capture is complete, and who says so."""
-    beside = path.with_suffix(".json")
+def certificate_of(found: Analysed, analysis: Analysis) -> str:
+    """In one sentence, whether this capture is complete, and who says so: the tap only of the very file it wrote."""
+    told, changed = _beside(found)
+    if told is not None and not changed:
+        if told.get("complete"):
+            return "Certified by the tap: every frame of this session is here."
+        return _with_reasons("Not certified by the tap", told)
+    summary = analysis.summary.get("certificate", {})
+    told = summary if isinstance(summary, dict) else {}
+    who = "As far as these frames tell, the capture is complete"
+    if not told.get("complete"):
+        who = "The capture is not complete"
+    return changed + _with_reasons(who, {} if told.get("complete") else told)
+
+
+def _beside(found: Analysed) -> tuple[dict[str, object] | None, str]:
+    """The certificate in the JSON beside a file, None without one; and how the file is not the one that it is for."""
     try:
-        told = json.loads(beside.read_text(encoding="utf-8"))["certificate"]
-        who = "Certified by the tap" if told.get("complete") else "Not certified by the tap"
-        reasons = [str(reason) for reason in told.get("reasons", [])]
+        facts = json.loads(found.path.with_suffix(".json").read_text(encoding="utf-8"))
+        told, written = facts["certificate"], facts["file"]
+        complete, sha256, frames = bool(told.get("complete")), written.get("sha256"), written.get("frames")
+        changed = complete and sha256 != file_sha256(found.path)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        summary = analysis.summary.get("certificate", {})
-        told = summary if isinstance(summary, dict) else {}
-        who = "As far as these frames tell, the capture is complete"
-        if not told.get("complete"):
-            who = "The capture is not complete"
-        reasons = [str(reason) for reason in told.get("reasons", [])]
-    if told.get("complete"):
-        return f"{who}: every frame of this session is here." if "tap" in who else f"{who}."
-    return f"{who}: {join(reasons)}." if reasons else f"{who}."
+        return None, ""
+    if not changed:
+        return told, ""
+    how = "its octets are others"
+    if found.left_over_bytes:
+        how = "it ends in the middle of a block"
+    elif isinstance(frames, int) and frames != found.frames and not is_large(found.path):
+        how = f"the tap wrote {frames} frames, here are {found.frames}"
+    return told, f"Not the file that the tap certified: it was cut or edited since ({how}). "
+
+
+def _with_reasons(who: str, told: Mapping[str, object]) -> str:
+    reasons = told.get("reasons")
+    words = join([str(reason) for reason in reasons]) if isinstance(reasons, list | tuple) else ""
+    return f"{who}: {words}." if words else f"{who}."
 
 
 def join(words: Sequence[str]) -> str:

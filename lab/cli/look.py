@@ -102,11 +102,11 @@ def _asked(options: argparse.Namespace) -> tuple[Path, Analysed, Analysis]:
 
 
 def _show(options: argparse.Namespace) -> int:
-    path, found, analysis = _asked(options)
+    _, found, analysis = _asked(options)
     if options.json:
         print(json.dumps(as_json(analysis, frames=not options.no_frames), indent=1, ensure_ascii=False))
         return 0
-    print(shown(analysis, certificate_of(path, analysis), style_of(options)))
+    print(shown(analysis, certificate_of(found, analysis), style_of(options)))
     _tell_cut(found)
     return 0
 
@@ -140,7 +140,7 @@ def _ladder(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     path, found, analysis = _asked(options)
-    text = page(analysis, path.name, certificate=certificate_of(path, analysis))
+    text = page(analysis, path.name, certificate=certificate_of(found, analysis))
     if options.output == "-":
         sys.stdout.write(text)
     else:
