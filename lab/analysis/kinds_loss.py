@@ -64,8 +64,8 @@ _LOSS = (
     row(
         "retransmission-tail-loss-probe",
         "RFC 8985 §7",
-        "Tail loss probe: after {waited_ns:time} of silence the {side} sent {what}, its last, again in frame {copy},"
-        " to get an answer before the time-out.",
+        "Tail loss probe: after {waited_ns:time} of silence the {side} sent {what} again in frame {copy}:"
+        " its last, to get an answer before the time-out.",
         "client",
         (8, 9),
         original=8,

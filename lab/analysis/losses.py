@@ -89,8 +89,8 @@ def _what(again: Again) -> str:
             else f"the FIN of frame {again.original.frame}"
         )
     if not again.payload:
-        return "a FIN, whose first copy did not pass this tap,"
-    return f"{octets(again.start, again.payload)}, whose first copy did not pass this tap,"
+        return "a FIN (its first copy did not pass this tap)"
+    return f"{octets(again.start, again.payload)} (their first copy did not pass this tap)"
 
 
 def _again(role: Role, again: Again) -> Finding:
