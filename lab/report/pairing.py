@@ -13,6 +13,7 @@ _WORDS = {
     "duplicated": "a copy made on the way",
     "reordered": "overtaken on the way",
     "corrupted": "damaged on the way",
+    "fragmented": "cut into fragments on the way",
     "appeared": "nobody sent it",
 }
 
@@ -79,6 +80,7 @@ def path_lines(comparison: Comparison) -> list[str]:
                 (path.duplicated, "copied"),
                 (path.reordered, "overtaken"),
                 (path.corrupted, "damaged"),
+                (path.fragmented, "in fragments"),
                 (path.appeared, "that nobody sent"),
             )
             if count
