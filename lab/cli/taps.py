@@ -16,11 +16,12 @@ from lab.cli.errors import ASKED_WRONGLY, RefusedError
 from lab.cli.look import Adder, style_of
 from lab.cli.naming import NAMES, capture_named, captures_of
 from lab.report.asjson import plain
+from lab.report.ladder import MIN_WIDTH, Style
 from lab.report.mermaid import ladder_mermaid
 from lab.report.pairing import crossing_rungs, path_lines
 from lab.report.rungs import Rung
 from lab.report.svgladder import ladder_svg
-from lab.report.text import duration
+from lab.report.twotaps import two_taps
 from lab.store.index import SessionEntry, sessions
 
 
@@ -37,7 +38,7 @@ def add_command(command: Adder) -> None:
     form.add_argument("--svg", action="store_true", help="a ladder as a picture (SVG), on standard output")
     form.add_argument("--mermaid", action="store_true", help="a ladder as a Mermaid diagram")
     form.add_argument("--json", action="store_true", help="for programs: every frame with its fate")
-    made.add_argument("--raw", action="store_true", help="SVG, Mermaid: sequence numbers as in the header")
+    made.add_argument("--raw", action="store_true", help="sequence numbers as in the header")
     made.add_argument("--width", type=int, help="columns (default: the terminal's)")
     made.add_argument("--ascii", action="store_true", help="no arrows and lines but ASCII")
     made.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="default: on a terminal")
@@ -68,7 +69,7 @@ def _compare(options: argparse.Namespace) -> int:
         print(ladder_mermaid(every, client, server))
     else:
         style = style_of(options)
-        print(style.plain(told_in_words(found, every, style.width, done)))
+        print(style.plain(told_in_words(found, every, style, done)))
     return 0
 
 
@@ -123,21 +124,12 @@ def log_of(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def told_in_words(found: Comparison, every: list[Rung], width: int, done: Sequence[str] | None = None) -> str:
-    """Both directions, what was found, and a line for every frame. done: what the wire did to each, if known."""
+def told_in_words(found: Comparison, every: list[Rung], style: Style, done: Sequence[str] | None = None) -> str:
+    """Both directions, what was found, and an arrow for every segment. done: what the wire did to each, if known."""
+    width = max(MIN_WIDTH, style.width)
     lines = [f"{found.client_tap.client.address} to {found.client_tap.server.address}, seen by two taps"]
     for line in path_lines(found):
         lines += textwrap.wrap(line, width, subsequent_indent="  ")
     for finding in found.findings:
         lines += textwrap.wrap(f"• {finding.sentence}", width, subsequent_indent="  ")
-    lines += ["", f"{'ms':>10}  {'at client':>9}  {'at server':>9}  {'on the way':>10}  segment"]
-    for index, (one, crossing) in enumerate(zip(every, found.crossings, strict=True)):
-        places = [f"#{number}" if number else "-" for number in (crossing.at_client, crossing.at_server)]
-        took = duration(one.travel_ns) if one.travel_ns is not None else "-"
-        arrow = "→" if crossing.sender == "client" else "←"
-        fate = "" if crossing.fate == "arrived" else f" [{crossing.fate}]"
-        if done is not None and done[index]:
-            fate += f" wire: {done[index]}"
-        head = f"{one.time_ns / 1e6:>10.3f}  {places[0]:>9}  {places[1]:>9}  {took:>10}  {arrow} "
-        lines.append((head + one.label.replace("  ", " "))[: max(40, width - len(fate))] + fate)
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *two_taps(found, every, style, done)])

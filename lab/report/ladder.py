@@ -42,7 +42,9 @@ class Style:
         return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 
-_ASCII = str.maketrans({"─": "-", "▶": ">", "◀": "<", "·": "-", "→": "->", "µ": "u", "│": "|", "…": "..."})
+_ASCII = str.maketrans(
+    {"─": "-", "▶": ">", "◀": "<", "·": "-", "→": "->", "µ": "u", "│": "|", "…": "...", "✕": "x", "•": "*"}
+)
 
 
 def ladder(

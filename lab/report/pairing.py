@@ -42,7 +42,14 @@ def _rung(comparison: Comparison, crossing: Crossing, start_ns: int, *, raw: boo
         (word,) if word and crossing.fate != "lost" else (),
         crossing.fate == "lost",
         crossing.delay_ns,
+        crossing.fate == "appeared",
+        _at_taps(crossing),
     )
+
+
+def _at_taps(crossing: Crossing) -> tuple[str, str]:
+    client, server = (f"#{number}" if number else "" for number in (crossing.at_client, crossing.at_server))
+    return client, server
 
 
 def _frame(comparison: Comparison, crossing: Crossing) -> FrameRecord:
