@@ -174,8 +174,8 @@ class _Way:
     def _match_fragments(
         self, record: FrameRecord, unmatched: list[FrameRecord], pairs: dict[int, FrameRecord]
     ) -> bool:
-        """Is this the last piece of one that left whole, or a whole one that left in pieces? IPv4 identification, window
-        and options stand in the first piece's headers only."""
+        """Is this the last piece of one that left whole, or a whole one that left in pieces? Identification, window and
+        options stand in the first piece's headers only."""
         for candidate in unmatched:
             in_pieces = [one for one in (record, candidate) if "fragment" in one.trouble]
             if len(in_pieces) == 1 and not record.damaged and _core(candidate) == _core(record):
@@ -288,8 +288,8 @@ class _Way:
                 found.append(finding("path-reordered", (near,), side, near=near, far=far, overtaken_by=by))
             elif crossing.fate == "fragmented":
                 pieces = self._pieces[near or 0]
-                facts = {"near": near, "far": far, "pieces": frames_text(pieces), "fragments": len(pieces)}
-                found.append(finding("path-fragmented", (near,), side, facts))
+                facts = {"near": near, "far": far, "fragments": len(pieces)}
+                found.append(finding("path-fragmented", (near,), side, facts, pieces=frames_text(pieces)))
             elif crossing.fate == "appeared":
                 found.append(finding("path-appeared", (), side, far=far))
         return found

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.analysis import analyse
 from lab.analysis.model import Analysis
 from lab.cli.errors import ASKED_WRONGLY, RefusedError
 from lab.cli.large import choose, counted, frames_of_session, is_large, several
+from lab.cli.naming import ordinal_in
 from lab.store.digest import file_sha256
 from lab.store.reader import CaptureReader
 from lab.wire.frame import Frame
@@ -42,7 +43,7 @@ def analysis_of(path: Path, session: int | None = None) -> tuple[Analysed, Analy
         nearest = min(found, key=lambda one: abs(one.start_ns - chosen.first_ns), default=None)
         if nearest is None:
             raise RefusedError(f"session {session or 1} of {path.name} cannot be analysed: look at it with Wireshark")
-        return Analysed(path, (nearest,), len(frames), reader.left_over_bytes), nearest
+        return Analysed(path, (nearest,), len(frames), reader.left_over_bytes), _numbered(nearest, path, chosen.ordinal)
     every = analyses_of(path)
     if not every.analyses:
         raise RefusedError(f"{path.name} has no TCP session in it: look at it with Wireshark")
@@ -52,7 +53,17 @@ def analysis_of(path: Path, session: int | None = None) -> tuple[Analysed, Analy
         raise RefusedError(
             f"{path.name} has {len(every.analyses)} sessions: there is no session {session}", ASKED_WRONGLY
         )
-    return every, every.analyses[(session or 1) - 1]
+    meant = every.analyses[(session or 1) - 1]
+    return every, _numbered(meant, path, meant.ordinal)
+
+
+def _numbered(analysis: Analysis, path: Path, ordinal: int) -> Analysis:
+    """With its number in the run, where the file's name says it; else that in the file."""
+    told = ordinal_in(path, analysis.name) or ordinal
+    name = f"{told:04d}-{analysis.name.partition('-')[2]}"
+    return replace(
+        analysis, name=name, ordinal=told, summary={**analysis.summary, "id": name, "name": name, "ordinal": told}
+    )
 
 
 def analyses_of(path: Path) -> Analysed:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lab.analysis.compare import Comparison, compare, pairs_of
+from lab.analysis.model import Analysis
+from lab.analysis.totals import SessionTotals
 from lab.analysis.wirelog import deeds
-from lab.cli.analyses import analyses_of
+from lab.cli.analyses import analyses_of, analysis_of
 from lab.cli.errors import ASKED_WRONGLY, RefusedError
-from lab.cli.look import Adder, style_of
+from lab.cli.large import counted, is_large
+from lab.cli.look import Adder, style_of, tell_cut
 from lab.cli.naming import NAMES, capture_named, captures_of
 from lab.report.asjson import plain
 from lab.report.ladder import MIN_WIDTH, Style
@@ -96,7 +100,7 @@ def _part(facts: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def _one_pair(paths: list[Path], session: int | None) -> Comparison:
-    pairs = pairs_of(*(analyses_of(path).analyses for path in paths))
+    pairs = _large_pairs(paths) if any(is_large(path) for path in paths) else _pairs(paths)
     if not pairs:
         raise RefusedError(
             f"{paths[0].name} and {paths[1].name} have no session in common: they must be captures of the same one,"
@@ -108,7 +112,45 @@ def _one_pair(paths: list[Path], session: int | None) -> Comparison:
         )
     if session is not None and not 1 <= session <= len(pairs):
         raise RefusedError(f"they share {len(pairs)} sessions: there is no session {session}", ASKED_WRONGLY)
-    return compare(*pairs[(session or 1) - 1])
+    return compare(*pairs[(session or 1) - 1]())
+
+
+Pair = Callable[[], tuple[Analysis, Analysis]]
+
+
+def _pairs(paths: list[Path]) -> list[Pair]:
+    """The sessions that both files hold, each to be had when it is asked for."""
+    found = [analyses_of(path) for path in paths]
+    for one in found:
+        tell_cut(one.path, one.left_over_bytes)
+    return [partial(_itself, pair) for pair in pairs_of(*(one.analyses for one in found))]
+
+
+def _itself(pair: tuple[Analysis, Analysis]) -> tuple[Analysis, Analysis]:
+    return pair
+
+
+def _large_pairs(paths: list[Path]) -> list[Pair]:
+    """The same where a file does not fit into memory: by the totals of the sessions; only what is asked for is read."""
+    client, server = (counted(path, partial(tell_cut, path)) for path in paths)
+    found: list[Pair] = []
+    for mine in client:
+        its = next((one for one in server if _same(mine, one)), None)
+        if its is not None:
+            server.remove(its)
+            found.append(partial(_read_pair, paths, (mine.ordinal, its.ordinal)))
+    return found
+
+
+def _read_pair(paths: list[Path], ordinals: tuple[int, int]) -> tuple[Analysis, Analysis]:
+    client, server = (analysis_of(path, ordinal)[1] for path, ordinal in zip(paths, ordinals, strict=True))
+    return client, server
+
+
+def _same(one: SessionTotals, other: SessionTotals) -> bool:
+    isns = ((one.from_client.isn, other.from_client.isn), (one.from_server.isn, other.from_server.isn))
+    ends = (one.client, one.server) == (other.client, other.server)
+    return ends and all(mine is None or its is None or mine == its for mine, its in isns)
 
 
 def log_of(path: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Two taps in the terminal: both lifelines, whole numbers at every width, and arrows that end or begin in the middle."""
+"""Two taps in the terminal: both lifelines, whole numbers at every width, arrows that end or begin in the middle."""
 
 from __future__ import annotations
 
