@@ -90,7 +90,8 @@ class Flow:
     next: after the highest offset sent. una: the highest acknowledged (SND.UNA). limit: how far the peer lets it send.
     dup_acks: since una moved. recovery_to: until una is there, it recovers from a loss. progress_ns: when una last
     moved or anything was sent. probed: a tail loss probe was sent since una moved. sack_high: the highest offset ever
-    SACKed. ahead: (frame, offset) of bare ACKs that stand after octets which have not passed yet.
+    SACKed. ahead: (frame, offset) of bare ACKs that stand after octets which have not passed yet. too_big: the last ICMP
+    error that said so of a packet of its.
     """
 
     role: Role
@@ -114,6 +115,7 @@ class Flow:
     in_flight: list[InFlight] = field(default_factory=list)
     karn: list[int] = field(default_factory=list)
     ahead: list[tuple[int, int]] = field(default_factory=list)
+    too_big: FrameRecord | None = None
     late: list[tuple[Sent, int, int]] = field(default_factory=list)
 
     @property

@@ -77,6 +77,19 @@ _LOSS = (
         outstanding=1,
     ),
     row(
+        "retransmission-path-mtu",
+        "RFC 1191 §6.4",
+        "The {side} sent {what} again in frame {copy}, because a router had dropped packets that were too big"
+        " for the path.",
+        "client",
+        (6, 8),
+        original=6,
+        what="the octets of frame 6",
+        copy=8,
+        gap_ns=900_000,
+        attempt=1,
+    ),
+    row(
         "retransmission",
         "RFC 9293 §3.8.1",
         "The {side} sent {what} again in frame {copy}; why it did is not to be seen here.",

@@ -18,6 +18,7 @@ _SLUGS = {
     "rack": "retransmission-rack",
     "recovery": "retransmission-recovery",
     "tail-loss-probe": "retransmission-tail-loss-probe",
+    "path-mtu": "retransmission-path-mtu",
     "unknown": "retransmission",
 }
 _WIRESHARK_COPY = (
@@ -63,7 +64,7 @@ def loss_findings(session: Session, walk: Walk) -> list[Finding]:
     for role in roles:
         for again in walk.flows[role].again:
             if again.cause not in ("syn", "duplicate"):
-                found.append(_again(role, again))
+                found.append(_again(role, again, walk.records[again.frame - 1].ip_version))
             if again.cause != "duplicate":
                 found += _spurious(role, again, walk)
         found += _backoffs(role, walk)
@@ -93,7 +94,8 @@ def _what(again: Again) -> str:
     return f"{octets(again.start, again.payload)} (their first copy did not pass this tap)"
 
 
-def _again(role: Role, again: Again) -> Finding:
+def _again(role: Role, again: Again, ip_version: int) -> Finding:
+    rfc = "RFC 8201 §5.4" if again.cause == "path-mtu" and ip_version == 6 else None
     original = again.original.frame if again.original is not None else None
     return finding(
         _SLUGS[again.cause],
@@ -108,6 +110,7 @@ def _again(role: Role, again: Again) -> Finding:
         rto_ns=again.rto_ns,
         dup_acks=again.dup_acks,
         outstanding=again.outstanding,
+        rfc=rfc,
     )
 
 

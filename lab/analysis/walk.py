@@ -8,9 +8,10 @@ events; the other modules make findings of them.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lab.analysis.cause import cause, counts_ids, is_network_copy, sent_after, timeout_ns
+from lab.analysis.cause import after_too_big, cause, counts_ids, is_network_copy, recover, sent_after, timeout_ns
 from lab.analysis.flow import Again, Flow, Sent
 from lab.analysis.model import FrameRecord, Role
 from lab.analysis.parts import Acknowledgment, WindowPoint
@@ -54,11 +55,20 @@ class Differs:
 
 
 class Walk:
-    """records: those of the session, in order. sack: whether both SYNs permit it. first_rtt_ns: of the handshake."""
+    """records: those of the session, in order. sack: whether both SYNs permit it. first_rtt_ns: of the handshake.
+    too_big: frame numbers of the ICMP errors "too big", each with the end whose packet it was."""
 
-    def __init__(self, records: list[FrameRecord], *, sack: bool, first_rtt_ns: int | None) -> None:
+    def __init__(
+        self,
+        records: list[FrameRecord],
+        *,
+        sack: bool,
+        first_rtt_ns: int | None,
+        too_big: Mapping[int, Role] | None = None,
+    ) -> None:
         self.records = records
         self.sack = sack
+        self._too_big = too_big or {}
         self.roles: dict[int, list[str]] = defaultdict(list)
         self.flows: dict[Role, Flow] = {"client": Flow("client"), "server": Flow("server")}
         self.acks: dict[Role, list[Acknowledgment]] = {"client": [], "server": []}
@@ -79,6 +89,8 @@ class Walk:
         for record in self.records:
             if record.is_tcp and record.sender is not None and record.seq_rel is not None:
                 self._step(record, record.sender)
+            elif record.number in self._too_big:
+                self.flows[self._too_big[record.number]].too_big = record
         return self
 
     def _step(self, record: FrameRecord, role: Role) -> None:
@@ -287,7 +299,10 @@ class Walk:
         acked = end <= own.una
         rto_ns = timeout_ns(own, self._path_rtt_ns) << min(attempt - 1, 8)
         dup_acks, outstanding = own.dup_acks, len(own.unacked)
-        why = cause(own, record, start, end, sack=self.sack, path_rtt_ns=self._path_rtt_ns, attempt=attempt)
+        if original is not None and own.too_big is not None and after_too_big(own, own.too_big, record, original):
+            why = recover(own, "path-mtu")
+        else:
+            why = cause(own, record, start, end, sack=self.sack, path_rtt_ns=self._path_rtt_ns, attempt=attempt)
         own.again.append(
             Again(
                 record.number,
