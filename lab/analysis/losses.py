@@ -159,8 +159,11 @@ def _backoffs(role: Role, walk: Walk) -> list[Finding]:
                     "Wireshark counts from the first copy, the sender's timer from the last one",
                 )
             )
-        if len(run) > 1 and all((b.gap_ns or 0) > 1.5 * (a.gap_ns or 0) for a, b in pairwise(run)):
-            waits = ", ".join(duration(again.gap_ns or 0) for again in run)
-            frames = (original, *(again.frame for again in run))
-            found.append(finding("rto-backoff", frames, role, attempts=len(run), waits=waits))
+        timed = [
+            again for again in run if again.cause != "tail-loss-probe"
+        ]  # a probe is no time-out and doubles nothing
+        if len(timed) > 1 and all((b.gap_ns or 0) > 1.5 * (a.gap_ns or 0) for a, b in pairwise(timed)):
+            waits = ", ".join(duration(again.gap_ns or 0) for again in timed)
+            frames = (original, *(again.frame for again in timed))
+            found.append(finding("rto-backoff", frames, role, attempts=len(timed), waits=waits))
     return found

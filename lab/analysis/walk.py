@@ -100,7 +100,7 @@ class Walk:
         if record.bits & RST:
             return
         own, peer = self.flows[role], self.flows[peer_of(role)]
-        before = (own.next, peer.una)
+        before = (own.next, peer.una, peer.next)
         copy = self._note_copy(record, role)
         if record.ack_rel is not None and "handshake-ack-number" not in record.trouble:
             self._acknowledge(record, role, peer, copied=copy is not None)
@@ -109,7 +109,7 @@ class Walk:
             self._carry(record, role, own, copy)
         if own.next != before[0]:
             own.note_flight(record)
-        if peer.una != before[1]:
+        if (peer.una, peer.next) != before[1:]:
             peer.note_flight(record)
 
     def _note_copy(self, record: FrameRecord, role: Role) -> FrameRecord | None:
@@ -129,6 +129,10 @@ class Walk:
 
     def _acknowledge(self, record: FrameRecord, role: Role, flow: Flow, *, copied: bool) -> None:
         ack = record.ack_rel or 0
+        if flow.probe is not None and flow.probe.start >= ack and not record.payload_bytes:
+            flow.take_back()  # the receiver had no room for the octet: it is still to be sent
+            return
+        flow.probe = None
         if record.sack_blocks:
             self._sack(record, flow)
         if ack > flow.una or not flow.started:
@@ -228,14 +232,21 @@ class Walk:
             own.fin_at = end - 1
         known = own.originals(start, end)
         own.ahead = [(frame, at) for frame, at in own.ahead if at > own.una]
+        probes = record.payload_bytes == 1 and self._closed(peer_of(role)) and start >= own.una
         if start >= own.next and not any(at >= end for _, at in own.ahead):
-            own.add(record, start, end)
+            sent = own.add(record, start, end)
+            if probes and not record.bits & FIN:
+                own.probe = sent
+                self.roles[record.number].append("zero-window-probe")
             own.progress_ns = record.time_ns
             return
         if not known:
             self._fill(record, role, own, start, end)
-        elif record.payload_bytes == 1 and self._closed(peer_of(role)):
+        elif probes:
             self.roles[record.number].append("zero-window-probe")
+            for entry in known:
+                entry.copies += 1
+                entry.last_ns, entry.last_frame = record.time_ns, record.number
         else:
             self._repeat(record, own, known, start, end, copy)
         if end > own.next:
