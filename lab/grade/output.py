@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab.grade.check import Result
-from lab.grade.classroom import Graded, Suspicion
+from lab.grade.classroom import Graded, Suspicion, pairs
 from lab.grade.feedback import Marked
 from lab.grade.tell import harmless, paragraphs
 
@@ -50,7 +50,11 @@ def table(graded: Sequence[Graded], suspected: Sequence[Suspicion]) -> str:
     if len(names) > len(shown):
         lines.append(f"({len(names) - len(shown)} more exercises stand in the CSV.)")
     count = len(graded)
-    lines.append(f"{count} {'submission' if count == 1 else 'submissions'}, {len(suspected)} suspected copies.")
+    copies = pairs(suspected)
+    lines.append(
+        f"{count} {'submission' if count == 1 else 'submissions'}, {copies} suspected"
+        f" {'copy' if copies == 1 else 'copies'}."
+    )
     return "\n".join(lines)
 
 

@@ -267,10 +267,12 @@ def make(
     folder: Path,
     *,
     answers: Mapping[str, str] | None = None,
+    predicted: Mapping[str, str] | None = None,
     key: bytes | None = None,
 ) -> Path:
-    """A student's work folder with right predictions and answers; ``answers`` replaces some. Returns the folder."""
-    made = solve(exercise, recorded_evidence(exercise.name), predictions=True)
+    """A student's work folder with right predictions and answers; ``answers`` and ``predicted`` replace some. Returns
+    the folder."""
+    made = {**solve(exercise, recorded_evidence(exercise.name), predictions=True), **(predicted or {})}
     make_captures(exercise, student, folder / CAPTURES, made, key)
     (folder / PREDICTIONS).write_text(json.dumps({"recorded_ns": 1, "predictions": made}))
     values = exercise.values(student)
