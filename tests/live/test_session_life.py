@@ -195,3 +195,19 @@ def test_of_a_conversation_whose_answers_take_another_way_the_one_side_is_kept_a
     assert (session["from_client"]["frames"], session["from_server"]["frames"]) == (len(frames), 0)
     assert session["server"]["port"] == 7
     assert len(read_capture(session["_path"]).packets) == session["frames"]
+
+
+def test_a_conversation_in_another_vlan_is_none_of_this_network_and_is_not_recorded(stage: Stage) -> None:
+    """Linux takes a tag off before a packet socket sees the frame, so it would look like one of ours."""
+    stage.lab.compose("up", "--detach", "--no-deps", "--wait", "server-tap")
+    talks = {port: Talk(random.Random(6), port) for port in (41_500, 41_501)}
+    for port, talk in talks.items():
+        talk.ends = {"client": (f"{stage.lab.net4}.20", port), "server": (f"{stage.lab.net4}.127", 7)}
+    cards = stage.mac("server-host") + stage.mac("client-host")
+    tagged, plain = (
+        [cards + octets[12:] for _, octets, way in talk.play(1, "fin") if way == Direction.INBOUND]
+        for talk in talks.values()
+    )
+    stage.send(*(octets[:12] + bytes.fromhex("81000005") + octets[12:] for octets in tagged), *plain)
+    until(lambda: stage.with_port(41_501), "the session without a tag")
+    assert stage.with_port(41_500) == []
