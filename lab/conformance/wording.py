@@ -1,7 +1,8 @@
-"""The texts that images/CONTRACT.md fixes for clients, in one place: the cases compare with them to the letter."""
+"""The texts that images/CONTRACT.md fixes, in one place: the cases compare with them to the letter."""
 
 from __future__ import annotations
 
+SERVER_USAGE = "usage: echo-server [--host ADDR] [--port N]"
 USAGE = "usage: echo-client [--script FILE] [HOST [PORT]]"
 SAID_GOOD_BYE = "the server said Good bye and closed the connection"
 CLOSED = "the server closed the connection"
@@ -52,3 +53,8 @@ def too_many(word: str) -> str:
 def bad_number(name: str, text: str, least: int, most: int) -> str:
     """A value that is no number of its range. name: "the port", or the variable's."""
     return f'{name} is "{text}"; it must be a number from {least} to {most}'
+
+
+def port_in_use(port: int) -> str:
+    """A server's port is another program's."""
+    return f"port {port} is in use by another program; stop it, or choose another with --port"
