@@ -183,6 +183,7 @@ def test_a_tap_killed_in_a_busy_session_leaves_all_but_the_last_second_and_what_
         grown(stage, 300_000)
     finally:
         busy.end()
+    until(lambda: stage.facts(running["name"])["verdict"] != "open", "the mending of a large capture", 60)
     cut = stage.facts(running["name"])
     assert cut["verdict"] == cut["closed_because"] == "cut"
     assert "killed" in reasons(cut)
