@@ -92,7 +92,7 @@ def rules(facts: Facts) -> set[str]:
 def test_the_clock_set_back_ends_no_session_and_keeps_none_alive_and_a_restart_is_the_latest_run(
     stage: Bench, late: dict[str, str], oracle: Oracle
 ) -> None:
-    captures = stage.tap(ECHO_IDLE_S="4", **late)
+    captures = stage.tap(None, ECHO_IDLE_S="4", **late)
     before = stage.play()
     assert certified(before)
     with stage.lab.connect() as silent:

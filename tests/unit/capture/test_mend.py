@@ -33,7 +33,7 @@ def verdict(path: Path) -> object:
 def test_only_what_nobody_finished_counts(left: Path) -> None:
     captures = left.parent.parent
     assert unfinished_octets(captures) == left.with_suffix(".pcapng").stat().st_size
-    mend(captures, None, [].append)
+    mend(captures, None, print)
     assert unfinished_octets(captures) == 0
 
 
