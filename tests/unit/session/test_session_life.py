@@ -387,6 +387,34 @@ def test_time_going_backwards_breaks_nothing() -> None:
     assert "clock-set-back" in played.rules
 
 
+def test_a_clock_set_back_within_the_handshake_leaves_no_round_trip() -> None:
+    played = play("> S 0\n < S. 0 ack 1")
+    played.wire.time_ns -= 3_600_000 * MS
+    played.feed("> . 1 ack 1\n" + TALK + CLOSE).wait(60)
+    assert (played.session.verdict, played.session.certificate.complete) == ("complete", True)
+    assert played.session.initial_rtt_ns is None
+
+
+def test_a_session_that_opens_after_the_step_and_before_the_next_look_at_the_clock_is_not_moved_by_it() -> None:
+    """As the fast lane feeds: no frame looks at the clock, only the tick between turns does."""
+    old, new = (play("", ports=(port, 7)) for port in (40_001, 40_002))
+    tracker = old.tracker
+    for played in (old, new):
+        for line in HANDSHAKE.strip().splitlines():
+            frame = played.wire.frame(line)
+            assert frame is not None
+            tracker.feed(frame, expire=False)
+        if played is old:
+            tracker.tick(old.wire.time_ns)
+            new.wire.time_ns = old.wire.time_ns - 3_600_000 * MS
+    now_ns = new.wire.time_ns
+    assert tracker.tick(now_ns) == []
+    first, second = tracker.open_sessions
+    assert ["clock-set-back" in {one.rule for one in session.findings} for session in (first, second)] == [True, False]
+    assert tracker.tick(now_ns + 299_000 * MS) == []
+    assert len(tracker.tick(now_ns + 301_000 * MS)) == 2, "both had been silent for as long"
+
+
 def test_frames_in_slight_disorder_are_no_clock_set_back() -> None:
     played = play(HANDSHAKE + TALK)
     played.wire.time_ns -= 5 * MS
