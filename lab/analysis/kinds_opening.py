@@ -83,8 +83,11 @@ OPENING = (
     row(
         "simultaneous-open",
         "RFC 9293 §3.5",
-        "Both ends sent a SYN before they had the other's: a simultaneous open.",
-        frames=(1, 2),
+        "Both ends sent a SYN before they had the other's: a simultaneous open; the client counts from {client_isn}, the"
+        " server from {server_isn}.",
+        frames=(1, 2, 3),
+        client_isn=2319196976,
+        server_isn=1186457620,
     ),
     row(
         "fast-open",

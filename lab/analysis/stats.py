@@ -100,6 +100,7 @@ class Statistics:
         begins = flags & (SYN | ACK | RST) == SYN
         if half is None or (begins and _begins_anew(half, seq)):
             half = self._open(key, time_ns, flags)
+        before = half.flags
         half.flags |= flags
         if flags & RST:
             half.rsts += 1
@@ -123,7 +124,7 @@ class Statistics:
         taken = max(0, length) + (1 if flags & FIN else 0)
         if taken:
             _place(half, seq, taken, max(0, length), time_ns)
-        elif flags & SYN and half.syns > 1:
+        elif flags & SYN and half.syns > 1 and (before & ACK or not flags & ACK):
             half.again += 1
         return half
 

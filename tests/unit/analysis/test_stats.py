@@ -122,3 +122,8 @@ def test_frames_cut_anywhere_in_their_headers_are_counted_and_never_fail() -> No
     totals.take(frame[:3] for frame in cut)
     assert totals.frames == len(cut)
     assert totals.others > 200
+
+
+def test_a_simultaneous_open_repeats_nothing() -> None:
+    assert check(frames_of("> S 0\n < S 0\n > S. 0 ack 1\n < S. 0 ack 1")) == 1
+    assert check(frames_of("> S 0\n < S 0\n > S. 0 ack 1\n < S. 0 ack 1\n +1000 > S. 0 ack 1")) == 1
