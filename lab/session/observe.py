@@ -57,6 +57,13 @@ def _segment(facts: Facts, flags: int) -> None:
     if flags & SYN:
         _syn(facts, flags)
     facts.seq_rel = sender.offset_of(segment.seq)
+    if sender.isn_seen and facts.seq_rel < 0:
+        facts.seq_rel, facts.kind = None, _kind_by_flags(flags, segment.payload_length)
+        facts.tag(
+            "other-connection",
+            f"The {sender.role} sent a number from before its initial one: of another connection between these ports.",
+        )
+        return
     if flags & ACK:
         acknowledge(facts)
     window(facts, flags)
