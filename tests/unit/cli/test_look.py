@@ -101,7 +101,7 @@ def test_report_writes_one_file_and_the_plots_beside(tmp_path: Path, capsys: pyt
     target = tmp_path / "r.html"
     said(capsys, "report", DEMO, "--output", str(target), "--plots", str(tmp_path / "plots"))
     assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
-    assert len(list((tmp_path / "plots").glob("*.svg"))) == 7
+    assert len(list((tmp_path / "plots").glob("*.svg"))) == 9
     assert said(capsys, "report", DEMO, "-o", "-").startswith("<!doctype html>")
 
 
