@@ -11,6 +11,7 @@ import pytest
 
 from lab.cli.command import main, parser
 from lab.cli.completion import SHELLS, script, subcommands
+from lab.report.text import columns
 from lab.router.decisions import identity
 from lab.store.reader import read_capture
 from tests.commands import PAGE, page
@@ -61,6 +62,45 @@ def test_the_ladder_comes_as_text_picture_and_diagram(capsys: pytest.CaptureFixt
     assert "seq 2319196977" in raw
     assert "seq 2319196977" not in relative
     assert said(capsys, "ladder", "--ascii", DEMO).isascii()
+
+
+def test_the_terminal_s_ladder_hears_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = said(capsys, "ladder", DEMO)
+    found = {plain}
+    for option in ("--raw", "--to-scale", "--explain"):
+        found.add(said(capsys, "ladder", option, DEMO))
+    assert len(found) == 4
+    assert "(2319196977)" in plain
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ladder", "--mermaid", "--to-scale"),
+        ("ladder", "--svg", "--whole"),
+        ("ladder", "--svg", "--width", "90"),
+        ("ladder", "--mermaid", "--ascii"),
+        ("show", "--no-frames"),
+        ("compare", "--json", "--raw", DEMO),
+        ("compare", "--svg", "--width", "90", DEMO),
+    ],
+    ids=" ".join,
+)
+def test_options_that_mean_nothing_together_are_refused(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "leave" in said(capsys, *words, DEMO, status=2)
+
+
+@pytest.mark.parametrize("command", [("ladder",), ("follow",), ("explain", "4"), ("show",)], ids=" ".join)
+def test_wide_characters_stay_within_80_columns(
+    command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capture = tmp_path / "wide.pcap"
+    capture.write_bytes(pcap(frames_of(OPEN + f'> P. 1 ack 1 "{"漢字かな交じり文" * 20}\\n"')))
+    printed = said(capsys, *command, str(capture))
+    assert "漢字" in printed or command[0] == "show"
+    assert max(columns(one) for one in printed.splitlines()) <= 80
 
 
 def test_explain_names_every_field_of_a_frame(capsys: pytest.CaptureFixture[str]) -> None:
