@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from lab.cli.completion import SHELLS, script
+from lab.cli.completion import NAMES, SHELLS, names, script
 from lab.cli.errors import ASKED_WRONGLY, FAILED, RefusedError
 from lab.cli.exercise import add_exercise_commands
 from lab.cli.grade import add_grade_command
@@ -72,8 +72,12 @@ def parser() -> argparse.ArgumentParser:
     add_exercise_commands(commands)
     add_grade_command(commands)
     add_wire_command(commands)
-    completing = commands.add_parser("completion", help="print a completion script", description="Print one.")
-    completing.add_argument("shell", choices=SHELLS)
+    completing = commands.add_parser(
+        "completion",
+        help="print a completion script",
+        description="Print a completion script for a shell; or the sessions' names, which such a script asks for.",
+    )
+    completing.add_argument("shell", choices=(*SHELLS, NAMES))
     completing.set_defaults(run=_completion)
     passed_on = commands.add_parser("conformance", add_help=False, help="test anybody's echo server or client")
     passed_on.set_defaults(run=None)
@@ -118,6 +122,9 @@ def _sessions(options: argparse.Namespace) -> int:
 
 
 def _completion(options: argparse.Namespace) -> int:
+    if options.shell == NAMES:
+        print("\n".join(names(Path(os.environ.get("ECHO_CAPTURES") or "captures"))))
+        return 0
     sys.stdout.write(script(options.shell, parser()))
     return 0
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from lab.cli.command import main, parser
-from lab.cli.completion import SHELLS, script, subcommands
+from lab.cli.completion import subcommands
 from lab.report.text import columns
 from lab.router.decisions import identity
 from lab.store.reader import read_capture
@@ -343,14 +343,6 @@ def test_the_page_of_commands_names_every_command_and_option() -> None:
         assert f"\n## {name}\n" in text or not sub.add_help, "python -m tests.commands writes it"
         for action in sub._actions:
             assert all(option in text for option in action.option_strings), action.option_strings
-
-
-@pytest.mark.parametrize("shell", SHELLS)
-def test_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    text = said(capsys, "completion", shell)
-    assert text == script(shell, parser())
-    assert all(name in text for name, _ in subcommands(parser()))
-    assert "tcsh" in said(capsys, "completion", "tcsh", status=2)
 
 
 @pytest.mark.parametrize("command", [("show",), ("show", "--json"), ("follow",)])
