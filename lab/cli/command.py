@@ -19,6 +19,7 @@ from lab.cli.grade import add_grade_command
 from lab.cli.listing import Filter, as_json, as_table, chosen
 from lab.cli.live import add_command as add_live
 from lab.cli.look import add_commands
+from lab.cli.manual import Parser
 from lab.cli.naming import capture_named, captures_of
 from lab.cli.taps import add_command as add_compare
 from lab.cli.verify import verify_all
@@ -28,7 +29,7 @@ from lab.store.index import sessions, unreadable_runs
 from lab.store.prune import prune
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     def error(self, message: str) -> NoReturn:
         raise RefusedError(f"{message}: '{self.prog} --help' tells what there is", ASKED_WRONGLY)
 
@@ -81,6 +82,9 @@ def parser() -> argparse.ArgumentParser:
     completing.set_defaults(run=_completion)
     passed_on = commands.add_parser("conformance", add_help=False, help="test anybody's echo server or client")
     passed_on.set_defaults(run=None)
+    for one in commands._choices_actions:
+        sub = commands.choices[one.dest]
+        sub.description = sub.description or f"{(one.help or '')[:1].upper()}{(one.help or '')[1:]}"
     return top
 
 
