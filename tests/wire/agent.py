@@ -113,6 +113,21 @@ def connected(talk: socket.socket) -> bool:
     return True
 
 
+def knock(asked: Told) -> Told:
+    """Send a datagram to a port where nobody is: the host's ICMP error comes back as ``refused``, or nothing does."""
+    with socket.socket(socket.AF_INET6 if ":" in asked["address"] else socket.AF_INET, socket.SOCK_DGRAM) as knocker:
+        knocker.settimeout(asked["patience_s"])
+        knocker.connect((asked["address"], 9))
+        knocker.send(b"anybody?")
+        try:
+            knocker.recv(1)
+        except ConnectionRefusedError:
+            return {"outcome": "refused"}
+        except TimeoutError:
+            return {"outcome": "no answer"}
+    return {"outcome": "answered"}
+
+
 def load(asked: Told) -> Told:
     """Give the wire a script; its answer, or its words of refusal."""
     from lab.router import control
@@ -140,6 +155,7 @@ WORDS: dict[str, Callable[[Told], Told]] = {
     "counters": counters,
     "sockets": sockets,
     "converse": converse,
+    "knock": knock,
     "load": load,
     "log": log,
     "card": card,

@@ -18,6 +18,8 @@ from tests.wire.stand import Stand, StandError, until
 
 MEMBERS = ("src", "dst", "ip_id", "ttl", "sport", "dport", "seq", "ack", "flags", "window", "len", "checksum")
 SETTLED_S = 6.0
+STATES = {"SYN-RECEIVED": " 03", "FIN-WAIT-1": " 04", "LAST-ACK": " 09"}
+"""As Linux writes them in /proc/net/tcp."""
 
 
 @dataclass
@@ -72,7 +74,7 @@ def _hold(stand: Stand, one: Play) -> None:
         raise StandError(f"the wire refuses the script: {answer['error']}")
     before = stand.counters()
     steps, end = CONVERSATIONS[expected.play]
-    told = stand.beside("client").ask(
+    stand.beside("client").begin(
         "converse",
         address=stand.address("server", one.version),
         port=expected.port,
@@ -80,10 +82,19 @@ def _hold(stand: Stand, one: Play) -> None:
         end=end,
         patience_s=expected.patience_s,
     )
+    try:
+        for side, state in expected.state.items():
+            until(lambda side=side, state=state: _is_in(stand, side, state), f"{side}: a socket in {state}", 10, 0.01)  # type: ignore[misc]
+    finally:
+        told = stand.beside("client").answer()
     one.outcome, one.port = told["outcome"], told["port"]
     stand.quiet()
     after = stand.counters()
     one.moved = {side: {name: after[side][name] - before[side][name] for name in WATCHED} for side in SIDES}
+
+
+def _is_in(stand: Stand, side: str, state: str) -> bool:
+    return any(words.endswith(STATES[state]) for words in stand.beside(side).ask("sockets")["busy"])
 
 
 def settle(stand: Stand, one: Play) -> None:
@@ -105,6 +116,7 @@ def settle(stand: Stand, one: Play) -> None:
 
     try:
         until(agree, "captures and log that agree", SETTLED_S)
+        one.complaints += untimely(one)
     except StandError:
         one.complaints += [*disagreements(one, stand.wire_mac)[:6], *pending(one.log)]
     if one.expected.flood:
@@ -185,6 +197,24 @@ def disagreements(one: Play, wire_mac: bytes) -> list[str]:
     return found
 
 
+def untimely(one: Play) -> list[str]:
+    """Frames that came to the wire before their sender's tap saw them leave, or left it after their receiver's had
+    them: all three tell the time by one clock."""
+    assert one.story is not None
+    found, story = [], one.story
+    for side in SIDES:
+        for event, end, late in (("in", "source", -1), ("out", "target", 1)):
+            seen: dict[Identity, list[int]] = {}
+            for frame in story.frames[side]:
+                if getattr(frame, end) == story.ends[side]:
+                    seen.setdefault(frame.identity, []).append(frame.time_ns)
+            for line in one.log:
+                times_ns = seen.get(identity_of(line)) if line["event"] == event and "src" in line else None
+                if times_ns and (line["time_ns"] - (at_ns := times_ns.pop(0))) * late > 0:
+                    found.append(f"log: {event} {line['time_ns'] - at_ns} ns from the {side}'s tap: {line}")
+    return found[:3]
+
+
 def _neighbours(frame: Seen) -> bool:
     """Whether this is the wire's own neighbour discovery: its log is about what it forwards and forges."""
     return frame.protocol == 58 and frame.data[54] in range(133, 138)
@@ -226,12 +256,12 @@ def judged(one: Play) -> list[str]:
         if tap != expected.verdict.get(side, "complete"):
             found.append(f"the {side}'s tap says {tap}, not {expected.verdict.get(side, 'complete')}")
     if one.story is not None:
-        found += _timed(one, one.story)
+        found += _timed(one, one.story) + _measured(one, one.story)
     return found
 
 
 def _timed(one: Play, story: Story) -> list[str]:
-    """When segments were sent again."""
+    """When segments were sent again, how long they took, what they waited for."""
     found = []
     for name, bounds in one.expected.ms.items():
         times = story.times_ns.get(name, [])
@@ -245,6 +275,37 @@ def _timed(one: Play, story: Story) -> list[str]:
         took_ms = story.round_trip_ms(name)
         if took_ms is None or not low <= took_ms <= high:
             found.append(f"time: {name} was acknowledged after {took_ms} ms, not {low} to {high}")
+    for name, (low, high) in one.expected.again_ms.items():
+        times = story.times_ns.get(name, [])
+        after_ms = round((times[1] - times[0]) / 1e6) if len(times) > 1 else -1
+        if not low <= after_ms <= high:
+            found.append(f"time: {name} was sent again after {after_ms} ms, not {low} to {high}")
+    for name, (low, high) in one.expected.way_took_ms.items():
+        took = story.ways_ms.get(name, -1)
+        if not low <= took <= high:
+            found.append(f"time: {name} was on its way for {took:.1f} ms, not {low} to {high}")
+    for name, (cause, low, high) in one.expected.waits_ms.items():
+        came, went = story.came_ns.get(cause), story.times_ns.get(name)
+        waited_ms = round((went[0] - came) / 1e6, 1) if went and came else -1.0
+        if not low <= waited_ms <= high:
+            found.append(f"time: {name} was sent {waited_ms} ms after {cause} had come, not {low} to {high}")
+    if one.expected.silence_ms is not None:
+        low, high = one.expected.silence_ms
+        if not low <= (silence := story.longest_silence_ms()) <= high:
+            found.append(f"time: nothing arrived for {silence:.0f} ms, not {low} to {high}")
+    return found
+
+
+def _measured(one: Play, story: Story) -> list[str]:
+    """How large segments were, how many octets on the way, how many frames in the queue."""
+    found = []
+    if one.expected.depth is not None:
+        low, high = one.expected.depth
+        if not low <= (depth := max((line["queue"] for line in one.log if "queue" in line), default=0)) <= high:
+            found.append(f"log: at most {depth} waited for the link, not {low} to {high}")
+    for side, wanted in one.expected.arrived.items():
+        if (largest := max(len(frame.payload) for frame in story.far[side])) != wanted:
+            found.append(f"the largest segment of the {side} that arrived has {largest} octets, not {wanted}")
     if one.expected.largest is not None:
         largest = max(len(frame.payload) for frames in story.near.values() for frame in frames)
         if largest > one.expected.largest:

@@ -48,7 +48,17 @@ class Shark:
                 for one in group:
                     one.marks[side] = marks(one, side, [row for _ in one.paths[side] for row in next(files)])
         for one in plays:
-            one.complaints += complaints(one)
+            one.complaints += complaints(one) + self._filtered(one)
+
+    def _filtered(self, one: Play) -> list[str]:
+        """Which of the display filters that must find something do not."""
+        files = [str(path.relative_to(self._folder)) for side in SIDES for path in one.paths.get(side, ())]
+        return [
+            f"tshark: nothing in {name} is {words}"
+            for words in one.expected.filters
+            for name in files
+            if not self.run("tshark", "-2", "-r", name, "-Y", words).strip()
+        ]
 
 
 def groups(plays: Sequence[Play]) -> Iterator[list[Play]]:
