@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lab.router import forge
+from lab.router.octets import hopped
 from lab.router.script import Side
 from tests.unit.router.made import ADDRESSES, MACS, MS, START_NS, Bench, Talk, addressed
 from tests.wire.expect import Expectation, RangeError, against, all_names, named, within
@@ -43,7 +44,7 @@ def heard(script: str, version: int = 4, count: int = 8) -> tuple[Story, list[di
             data = with_id(data, number)
         if data:
             keep(side, addressed(data, side))
-        for out in bench.put(side, data) if data else bench.wait(1):
+        for out in bench.put(side, hopped(data)) if data else bench.wait(1):
             target: Side = "server" if dissect(1, 0, out).source == ends["client"] else "client"
             keep(target, MACS[target] + MACS["wire"] + out[12:])
     seen = {
