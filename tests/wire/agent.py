@@ -12,6 +12,7 @@ import json
 import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -128,6 +129,29 @@ def knock(asked: Told) -> Told:
     return {"outcome": "answered"}
 
 
+OVERHEARD: list[tuple[int, str]] = []
+
+
+def overhear(_asked: Told) -> Told:
+    """From now on, keep every ARP frame of this network namespace: a capture of a session has few of them."""
+    ear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    OVERHEARD.clear()
+
+    def listen() -> None:
+        while True:
+            data = ear.recv(2048)
+            if data[12:14] == b"\x08\x06":
+                OVERHEARD.append((time.time_ns(), data.hex()))
+
+    threading.Thread(target=listen, daemon=True).start()
+    return {}
+
+
+def overheard(_asked: Told) -> Told:
+    """What has been overheard: times and octets."""
+    return {"frames": OVERHEARD}
+
+
 def load(asked: Told) -> Told:
     """Give the wire a script; its answer, or its words of refusal."""
     from lab.router import control
@@ -156,6 +180,8 @@ WORDS: dict[str, Callable[[Told], Told]] = {
     "sockets": sockets,
     "converse": converse,
     "knock": knock,
+    "overhear": overhear,
+    "overheard": overheard,
     "load": load,
     "log": log,
     "card": card,

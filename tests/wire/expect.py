@@ -24,7 +24,7 @@ Optional:
     depth = [5, 5]                    the most that waited for the slow link, by the log
     arrived = {client = 1148}         octets in the largest segment of a side that arrived
     state = {server = "FIN-WAIT-1"}   a host's socket is seen in it while the conversation goes on
-    filters = ["arp.duplicate-address-detected"]  display filters of tshark that find something at either tap
+    filters = ["arp.duplicate-address-detected"]  display filters of tshark that find ARP beside the client
     flight, largest, flood            octets on the way at once; octets in a segment; how many forged SYNs
     alike = true                      drawn from a seed: every play has the same ``seen``, word by word
 

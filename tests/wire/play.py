@@ -7,6 +7,7 @@ conversation's outcome. tshark is asked later about many plays at a time (``test
 from __future__ import annotations
 
 import json
+import struct
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,9 @@ from tests.wire.stand import Stand, StandError, until
 
 MEMBERS = ("src", "dst", "ip_id", "ttl", "sport", "dport", "seq", "ack", "flags", "window", "len", "checksum")
 SETTLED_S = 6.0
+LATE_MS = 10.0
+"""A wire that was so late for no reason of the script's shows that the machine had something else to do."""
+
 STATES = {"SYN-RECEIVED": " 03", "FIN-WAIT-1": " 04", "LAST-ACK": " 09"}
 """As Linux writes them in /proc/net/tcp."""
 
@@ -25,7 +29,8 @@ STATES = {"SYN-RECEIVED": " 03", "FIN-WAIT-1": " 04", "LAST-ACK": " 09"}
 @dataclass
 class Play:
     """What came of one play. paths: the captures at either tap (several where the tap cuts). complaints: empty if all
-    is as intended. late_ms: by how much the wire was late at most, for no reason but the machine's."""
+    is as intended. late_ms: by how much the wire was late at most, for no reason but the machine's. repeats: how often
+    the play was repeated for that."""
 
     expected: Expectation
     version: int
@@ -38,8 +43,10 @@ class Play:
     moved: dict[str, dict[str, int]] = field(default_factory=dict)
     verdicts: dict[str, str] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
+    overheard: Path | None = None
     marks: dict[str, Counter[str]] = field(default_factory=dict)
     late_ms: float = 0.0
+    repeats: int = 0
 
     @property
     def differences(self) -> list[str]:
@@ -72,6 +79,8 @@ def _hold(stand: Stand, one: Play) -> None:
     answer = stand.load(expected.scenario, expected.script)
     if "error" in answer:
         raise StandError(f"the wire refuses the script: {answer['error']}")
+    if expected.filters:
+        stand.agent("client-tap", "ear").ask("overhear")
     before = stand.counters()
     steps, end = CONVERSATIONS[expected.play]
     stand.beside("client").begin(
@@ -90,11 +99,24 @@ def _hold(stand: Stand, one: Play) -> None:
     one.outcome, one.port = told["outcome"], told["port"]
     stand.quiet()
     after = stand.counters()
+    if expected.filters:
+        one.overheard = stand.captures / f"overheard-{one.version}-{one.port}.pcap"
+        one.overheard.write_bytes(pcap(stand.agent("client-tap", "ear").ask("overheard")["frames"]))
+        stand.forget("client-tap", "ear")
     one.moved = {side: {name: after[side][name] - before[side][name] for name in WATCHED} for side in SIDES}
 
 
+def pcap(frames: list[tuple[int, str]]) -> bytes:
+    """A capture file with these frames (times in ns, octets in hexadecimal), which tshark reads."""
+    found = struct.pack("=IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1)
+    for time_ns, text in frames:
+        data = bytes.fromhex(text)
+        found += struct.pack("=IIII", time_ns // 10**9, time_ns % 10**9, len(data), len(data)) + data
+    return found
+
+
 def _is_in(stand: Stand, side: str, state: str) -> bool:
-    return any(words.endswith(STATES[state]) for words in stand.beside(side).ask("sockets")["busy"])
+    return any(words.endswith(STATES[state]) for words in stand.agent(f"{side}-tap", "watcher").ask("sockets")["busy"])
 
 
 def settle(stand: Stand, one: Play) -> None:
@@ -121,7 +143,7 @@ def settle(stand: Stand, one: Play) -> None:
         one.complaints += [*disagreements(one, stand.wire_mac)[:6], *pending(one.log)]
     if one.expected.flood:
         one.complaints += _flood(stand, one, begun_ns)
-    one.late_ms = lateness_ms(one.log, one.expected.way_ms)
+    one.late_ms = max(lateness_ms(one.log, one.expected.way_ms), slowness_ms(one))
 
 
 def verdict(path: Path) -> str:
@@ -228,13 +250,28 @@ def _both(told: Counter[Identity], captured: Counter[Identity], where: str) -> l
 
 def lateness_ms(log: list[dict[str, Any]], way_ms: float) -> float:
     """By how much the latest frame that no rule but the way's touched left the wire too late."""
-    came = {line["frame"]: line for line in log if line["event"] == "in" and line.get("did") == ["delay"]}
+    untouched = ["delay"] if way_ms else []
+    came = {line["frame"]: line for line in log if line["event"] == "in" and line.get("did") == untouched}
     late = [
         (line["time_ns"] - came[line["frame"]]["time_ns"]) / 1e6 - way_ms
         for line in log
         if line["event"] == "out" and line["frame"] in came and not line.get("forged")
     ]
     return max(late, default=0.0)
+
+
+def slowness_ms(one: Play) -> float:
+    """How long the slowest frame took from its sender's tap to the wire's eyes."""
+    if one.story is None:
+        return 0.0
+    came = arrivals(one.log)
+    waits = [0.0]
+    for side in SIDES:
+        for frame in one.story.frames[side]:
+            times_ns = came.get(frame.identity)
+            if times_ns and frame.source == one.story.ends[side]:
+                waits.append((times_ns.pop(0) - frame.time_ns) / 1e6)
+    return max(waits)
 
 
 def judged(one: Play) -> list[str]:

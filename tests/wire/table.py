@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tests.wire.expect import WATCHED, Expectation
-from tests.wire.play import Play
+from tests.wire.play import LATE_MS, Play
 from tests.wire.seen import SIDES
 
 TEXT = """# The ready scenarios, played
@@ -26,6 +26,9 @@ and {shipped} more each as it is shipped (below), and judged every time by
   below stood still;
 - **the conversation**: every answer right, or the failure that was intended.
 
+A play that went otherwise was repeated, twice at most, if the wire was late in it by more than {late:g} ms for no reason
+of the script's: then the machine had other things to do. {repeated} of the plays are such ones.
+
 Between the hosts lie {way:g} ms in each direction, made by one more rule behind the scenario's own: so neither a pause
 of the machine nor a delayed ACK (40 ms) is taken for a loss by TCP, whose tail loss probe comes after two round trips.
 "As shipped" are the plays without that rule, over both IP versions: there a few times are judged only, and TCP may do
@@ -41,8 +44,15 @@ def page(plays: Sequence[Play], heads: Mapping[str, str], times: int) -> str:
     """The whole page. heads: what each scenario shows."""
     right = sum(1 for one in plays if not one.complaints)
     note = "" if right == len(plays) else " (see the table)"
-    counts = {"times": times, "total": f"{len(plays):,}", "right": f"{right:,}", "watched": len(WATCHED)}
+    counts: dict[str, object] = {
+        "times": times,
+        "total": f"{len(plays):,}",
+        "right": f"{right:,}",
+        "watched": len(WATCHED),
+    }
     most = max(Counter((o.expected.name, o.version) for o in plays if o.expected.as_shipped).values(), default=0)
+    counts["repeated"] = str(sum(1 for one in plays if one.repeats) or "None")
+    counts["late"] = LATE_MS
     counts["shipped"] = "once" if most == 1 else f"{most} times"
     found = [TEXT.format(**counts, note=note, way=Expectation.way_ms)]
     by_name = {name: [one for one in plays if one.expected.name == name] for name in heads}
@@ -89,7 +99,7 @@ def _section(name: str, head: str, own: Sequence[Play]) -> str:
         if marks:
             lines.append(f"- tshark at the {side}'s tap: {_words(marks)}\n")
     for words in expected.filters:
-        lines.append(f"- tshark at either tap: frames that are `{words}`\n")
+        lines.append(f"- tshark beside the client: frames that are `{words}`\n")
     for side in SIDES:
         by_version = {one.version: [other for other in own if other.version == one.version] for one in own}
         counted = {f"IPv{version} {_moved(plays, side) or 'nothing'}" for version, plays in by_version.items()}
