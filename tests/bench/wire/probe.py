@@ -10,7 +10,8 @@
     marks MAC FROM TO COUNT EVERY   marked frames, one every so many µs
     echo                            an echo server on port 7
     transfer HOST OCTETS            send and get back so many octets in one session
-    retransmitted                   TCP segments that this host has sent again so far
+    retransmitted                   TCP segments that this host has sent again so far, and of how many of them the
+                                    other end has said that it had them already (D-SACK, RFC 2883)
 
 The flood's segments have the flag RST, so that a host that knows no such connection takes them in silence
 (RFC 9293 §3.10.7.1): what is measured is the way there, and nothing comes back.
@@ -66,8 +67,8 @@ def mac(address: str) -> dict[str, str]:
     raise SystemExit(f"nobody answers for {address}")
 
 
-def counter(name: str) -> int:
-    lines = [line.split() for line in Path("/proc/net/snmp").read_text().splitlines() if line.startswith("Tcp:")]
+def counter(name: str, group: str = "Tcp", file: str = "snmp") -> int:
+    lines = [line.split() for line in Path("/proc/net", file).read_text().splitlines() if line.startswith(f"{group}:")]
     return int(lines[1][lines[0].index(name)])
 
 
@@ -76,7 +77,8 @@ def segments() -> dict[str, int]:
 
 
 def retransmitted() -> dict[str, int]:
-    return {"segments": counter("RetransSegs")}
+    spurious = counter("TCPDSACKRecv", "TcpExt", "netstat")
+    return {"segments": counter("RetransSegs"), "spurious": spurious}
 
 
 def frame(to_mac: str, source: str, target: str, size: int, payload: bytes = b"") -> bytes:

@@ -134,7 +134,9 @@ def settled() -> int:
     return now
 
 
-def wire_cpu_s() -> float:
-    """Processor time that the wire's process has had so far, by the scheduler's own count."""
+def wire_cpu_s() -> tuple[float, float]:
+    """Processor time that the wire's process has had so far, and for how long it could have run and others did: by the
+    scheduler's own count."""
     pid = docker("inspect", "-f", "{{.State.Pid}}", f"{NAME}-wire").strip()
-    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+    had_ns, waited_ns, _ = Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()
+    return int(had_ns) / 1e9, int(waited_ns) / 1e9
