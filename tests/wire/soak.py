@@ -136,10 +136,10 @@ def soak(
 def compare(plays: Sequence[Play]) -> None:
     """What is drawn from a seed must come out alike in every play, over either IP version: the first is the measure."""
     for name in {one.expected.name for one in plays if one.expected.alike}:
-        first, *others = [one for one in plays if one.expected.name == name and not one.expected.as_shipped]
-        for one in others:
-            if one.differences != first.differences:
-                one.complaints.append(f"not as in the first play: {first.differences}, here {one.differences}")
+        own = [one for one in plays if one.expected.name == name and not one.expected.as_shipped]
+        for one in own[1:]:
+            if one.differences != own[0].differences:
+                one.complaints.append(f"not as in the first play: {own[0].differences}, here {one.differences}")
 
 
 def main(arguments: Sequence[str]) -> int:

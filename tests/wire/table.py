@@ -31,8 +31,9 @@ reason of the script's: then the machine had other things to do. {repeated} of t
 
 Between the hosts lie {way:g} ms in each direction, made by one more rule behind the scenario's own: so neither a pause
 of the machine nor a delayed ACK (40 ms) is taken for a loss by TCP, whose tail loss probe comes after two round trips.
-"As shipped" are the plays without that rule, over both IP versions: there a few times are judged only, and TCP may do
-more in its haste. What is drawn from a seed came out alike in all plays, and that is judged as well. The expectations
+"As shipped" are the plays without that rule, over both IP versions. A round trip takes a fraction of a millisecond
+there, so TCP sends again what is only a little late; that is not judged, nor are times, counters and marks that depend
+on it; all else is. What is drawn from a seed came out alike in all plays, and that is judged as well. The expectations
 are the files `lab/router/scenarios/NAME.toml`; their words are explained in `tests/wire/expect.py`.
 
 | scenario | intended effect | IPv4 | IPv6 | as shipped |

@@ -138,6 +138,8 @@ def test_as_shipped_no_time_is_judged_but_those_that_are_named() -> None:
     assert shipped is not None
     assert syn.ms
     assert not shipped.ms
+    assert syn.seen == ("client SYN lost", "client SYN sent 2 times")
+    assert shipped.seen == ("client SYN lost", "client SYN sent [2-9] times")
 
 
 def test_what_is_drawn_from_a_seed_must_come_out_alike() -> None:
