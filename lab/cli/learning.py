@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.grade import answers as sheets
-from lab.grade.check import ANSWERS, CAPTURES, check
+from lab.grade.check import ANSWERS, CAPTURES, PREDICTIONS, check
 from lab.grade.errors import GradeError
 from lab.grade.manifest import Exercise, Question, load_all
 from lab.grade.pack import pack
@@ -153,6 +153,8 @@ def check_(options: argparse.Namespace) -> int:
     work = _enrolled(options)
     if not work.started(exercise):
         raise GradeError(f"it is not started yet: echolab exercise start {exercise.number}")
+    if not work.played(exercise):
+        raise GradeError(f"it is not played yet, so there is no capture: echolab exercise run {exercise.number}")
     return _check_once(exercise, work)
 
 
@@ -174,14 +176,16 @@ def watch_(options: argparse.Namespace) -> int:
         now = _stamp(work.folder(exercise))
         if now != before:
             before = now
-            if _check_once(exercise, work) == 0:
+            if not work.played(exercise):
+                print(f"It is not played yet: echolab exercise run {exercise.number} in another terminal.", flush=True)
+            elif _check_once(exercise, work) == 0:
                 return 0
         time.sleep(_LOOK_EVERY_S)
 
 
 def _stamp(folder: Path) -> tuple[tuple[str, int], ...]:
     """What changes when answers or captures are saved."""
-    paths = [folder / ANSWERS, *sorted((folder / CAPTURES).glob("*.pcapng"))]
+    paths = [folder / ANSWERS, folder / PREDICTIONS, *sorted((folder / CAPTURES).glob("*.*"))]
     found = []
     for path in paths:
         try:
@@ -216,6 +220,9 @@ def pack_(options: argparse.Namespace) -> int:
     exercises = load_all()
     wanted = [chosen(word, exercises) for word in options.exercise] or [e for e in exercises if work.started(e)]
     path = pack(work, wanted, options.output)
+    for one in wanted:
+        if not work.played(one):
+            print(f"echolab: {one.name} is not played yet: its captures are missing in the zip", file=sys.stderr)
     print(f"{path}: {', '.join(one.name for one in wanted)}. Hand in this file.")
     return 0
 
