@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def test_a_live_capture_that_was_changed_is_refused(name: str, of_one: Path, tmp
     assert check(exercise, folder).outcome == "refused"
     shutil.rmtree(folder / CAPTURES)
     shutil.copytree(of_one / name / CAPTURES, folder / CAPTURES)
-    sheet = (folder / "answers.toml").read_text(encoding="utf-8").replace('STUDENT', '"carl"')
+    sheet = (folder / "answers.toml").read_text(encoding="utf-8").replace(f'"{STUDENT}"', '"carl"')
     (folder / "answers.toml").write_text(sheet, encoding="utf-8")
     result = check(exercise, folder)
     assert result.outcome == "refused"
@@ -139,3 +140,24 @@ def test_the_player_has_no_privilege(composed: play.Lab) -> None:
     done = composed.compose(words)
     assert done.out.split() == ["65532", "CapEff:", "0000000000000000"]
     assert "Read-only file system" in done.err
+
+
+def test_an_exercise_is_played_with_nothing_but_docker(composed: play.Lab, tmp_path: Path) -> None:
+    """The service learn lays out, tells the script, collects and marks; a shell with Docker plays."""
+    tmp_path.chmod(0o755)
+    work = tmp_path / "work"
+    work.mkdir()
+    env = {**(composed.env or {}), "ECHO_WORK": str(work)}
+    lab = play.Lab(env=env)
+    learn = ["run", "--rm", "-T", "learn", "exercise"]
+    assert lab.compose([*learn, "start", "1", "--student", STUDENT]).code == 0
+    sheet = work / FIRST / "answers.toml"
+    sheet.write_text(sheet.read_text().replace('ack-with-text = ""', 'ack-with-text = "no"', 1))
+    told = lab.compose([*learn, "run", "1"])
+    assert told.out.startswith("set -e"), told
+    done = subprocess.run(["sh"], input=told.out, env=env, cwd=play.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done
+    assert (work / FIRST / CAPTURES / "talk.pcapng").stat().st_uid == work.stat().st_uid
+    assert "0 of 7 right" in lab.compose([*learn, "check", "1"]).out
+    assert lab.compose(["run", "--rm", "-T", "learn", "pack"]).code == 0
+    assert list(work.glob("*.zip"))
