@@ -8,6 +8,7 @@ processor and whoever asks on the second (``pinned``); for everything else both 
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import re
@@ -135,7 +136,8 @@ def probe(server: Server, mode: str, *words: object, cpus: str = "") -> dict[str
 
 def sockperf(seconds: float) -> dict[str, float]:
     """One run of its ping-pong: p50 and p99 of the full round trip, in microseconds."""
-    words = ["ping-pong", "--tcp", "-i", f"{SUBNET}.9", "-p", str(PORT), "-m", "64", "-t", f"{seconds:g}", "--full-rtt"]
+    whole = str(math.ceil(seconds))  # it knows no parts of a second
+    words = ["ping-pong", "--tcp", "-i", f"{SUBNET}.9", "-p", str(PORT), "-m", "64", "-t", whole, "--full-rtt"]
     done = subprocess.run(inside(ASKERS_CPU, "sockperf", *words), capture_output=True, text=True, check=True)
     found = {name: re.search(rf"percentile {name}\.000\s*=\s*([\d.]+)", done.stdout) for name in ("50", "99")}
     if not all(found.values()):
