@@ -42,7 +42,9 @@ class Style:
         return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 
-_ASCII = str.maketrans({"─": "-", "▶": ">", "◀": "<", "·": "-", "→": "->", "µ": "u", "│": "|", "…": "..."})
+_ASCII = str.maketrans(
+    {"─": "-", "▶": ">", "◀": "<", "·": "-", "→": "->", "µ": "u", "│": "|", "…": "...", "✕": "x", "•": "*"}
+)
 
 
 def ladder(
@@ -52,6 +54,7 @@ def ladder(
     *,
     tail: Sequence[Recorded] = (),
     left_out: int = 0,
+    cut: str = "",
 ) -> str:
     """Draw one session.
 
@@ -59,6 +62,7 @@ def ladder(
     recorded: its frames with their notes, in the order of the file.
     style: width, colour, characters.
     tail, left_out: of a long session, the last frames too, and how many between are not drawn.
+    cut: how the file is not all there; then nothing is certified.
     Returns the drawing, lines separated by LF, without one at the end.
     """
     style = style or Style()
@@ -71,7 +75,7 @@ def ladder(
         lines += ["", f"{'':{_TIME}} … {left_out} frames are not drawn here; the file has them …", ""]
     for number, record in enumerate(tail, total - len(tail) + 1):
         lines += _rung(number, (record.frame.time_ns - start_ns) / 1e6, record.note, style)
-    lines += ["", *_ending(session, style)]
+    lines += ["", *_ending(session, style, cut)]
     return "\n".join(style.plain(line) for line in lines)
 
 
@@ -149,13 +153,14 @@ def _colour_of(note: Note) -> str:
     return "data" if note.length_bytes else ""
 
 
-def _ending(session: Session, style: Style) -> list[str]:
+def _ending(session: Session, style: Style, cut: str) -> list[str]:
     certificate = session.certificate
-    if certificate.complete:
+    reasons = [*([f"{cut}."] if cut else []), *certificate.reasons]
+    if not reasons and certificate.complete:
         return [style.paint("Certified: every frame of this session is here.", "handshake")]
     return [
         line
-        for reason in certificate.reasons
+        for reason in reasons
         for line in _wrapped("Not certified: " + style.plain(reason), max(MIN_WIDTH, style.width))
     ]
 

@@ -121,11 +121,11 @@ def _facts(analysis: Analysis) -> str:
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(a)}</td><td>{escape(b)}</td></tr>' for name, a, b in rows
     )
-    opened = (
-        f"Opened in {duration(shake.initial_rtt_ns)} (SYN to the handshake's ACK)."
-        if shake.initial_rtt_ns is not None
-        else "The capture does not have the whole handshake."
-    )
+    opened = "The capture has no whole handshake."
+    if shake.complete and shake.initial_rtt_ns is not None:
+        opened = f"Opened in {duration(shake.initial_rtt_ns)} (SYN to the handshake's ACK)."
+    elif shake.complete:
+        opened = "Opened; but the handshake gives no round trip, for a SYN was sent more than once (RFC 6298 §3)."
     ways = {
         "fin": "Both sides closed with a FIN",
         "half": "One side closed with a FIN, the other did not",

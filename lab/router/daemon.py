@@ -20,6 +20,7 @@ from lab.router.control import Answer, Listener
 from lab.router.errors import ScriptError, WireError
 from lab.router.fast import FastWay
 from lab.router.grammar import read
+from lab.router.library import shown
 from lab.router.logbook import Logbook
 from lab.router.native import NativeWay
 from lab.router.port import Port
@@ -104,7 +105,7 @@ class Wire:
         asked = request.get("do")
         if asked == "load":
             try:
-                script = read(str(request.get("text", "")), str(request.get("name", "script")))
+                script = read(str(request.get("text", "")), shown(str(request.get("name", "script"))))
             except ScriptError as error:
                 return {"error": str(error)}
             self.router.load(script, time.time_ns())

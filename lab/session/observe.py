@@ -178,6 +178,7 @@ def _sequence(facts: Facts, flags: int, length: int) -> None:
     if flags & SYN and not facts.syn_again and start + length <= sender.next_seq:
         return  # its answer passed before it, so its number was known already
     followed = sender.next_seq
+    asks = payload_length == 1 and peer.window == 0 and not flags & (SYN | FIN) and start >= sender.acked
     place, new, since_ns = sender.place(start, length, segment.frame.time_ns)
     if place is Place.AHEAD:
         facts.gap_before = start - followed
@@ -192,13 +193,14 @@ def _sequence(facts: Facts, flags: int, length: int) -> None:
             facts.tag("out-of-order", f"Segments of the {sender.role} passed in another order than they were sent in.")
         else:
             _again(facts)
-    elif place is Place.AGAIN:
+    elif place is Place.AGAIN and not asks:
         _again(facts)
     facts.new_octets = min(new, payload_length)
     sender.octets_new += facts.new_octets
     sender.octets_again += payload_length - facts.new_octets
-    if payload_length == 1 and new and peer.window == 0:
+    if asks:  # RFC 9293 §3.8.6.1: the next octet, again and again until there is room for it
         sender.probes += 1
+        sender.last_was_probe = "zero-window-probe"
         facts.tag("zero-window-probe", f"The {sender.role} asked whether the closed window has opened.")
     if payload_length > sender.max_segment:
         sender.max_segment = payload_length

@@ -22,6 +22,7 @@ class Schedule:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._half_open_ns = min(limits.half_open_idle_ns, limits.idle_ns)
         self._heap: list[tuple[int, int, Session]] = []
         self._serial = 0
         self._now_ns: int | None = None
@@ -31,7 +32,7 @@ class Schedule:
         if session.ended_ns is not None:
             deadline = session.ended_ns + self._limits.linger_ns
         else:
-            patience = self._limits.idle_ns if session.established else self._limits.half_open_idle_ns
+            patience = self._limits.idle_ns if session.established else self._half_open_ns
             session.touched_ns = max(time_ns, session.touched_ns)  # a frame with an older time moves nothing
             deadline = session.touched_ns + patience
         nearer = deadline < session.deadline_ns

@@ -9,6 +9,7 @@ by TLS), and ``docker import`` gives it the same name, so that the Dockerfiles d
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,9 +26,11 @@ IMAGE = "debian:trixie-slim"
 RELEASE = "trixie"
 MIRROR_VARIABLE = "ECHO_DEBIAN_MIRROR"
 _ANSWER_S = 15.0  # a registry that has not said a word by then is taken for unreachable
+_SILENT_S = 30.0  # nor is one waited for that has begun and goes on no more
 _PULL_S = 300.0
 _MAKE_S = 900.0
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # a terminal's commands: cursor up, erase the line
 # What the official slim image leaves out as well: documents, manuals, other languages. Copyright files stay.
 _SLIM = (
     "path-exclude=/usr/share/doc/*",
@@ -87,8 +90,9 @@ def present(setup: Setup, image: str = IMAGE) -> bool:
 def _pull(setup: Setup) -> bool:
     """Ask the registry; False as soon as it is clear that none answers."""
     with setup.console.step(f"pulling the base image {IMAGE}") as step:
-        limits = Limits(_PULL_S, first_line_s=_ANSWER_S)
-        done = setup.runner.stream(["docker", "pull", IMAGE], lambda _line: None, limits=limits)
+        limits = Limits(_PULL_S, first_line_s=_ANSWER_S, silent_s=_SILENT_S)
+        # With a terminal docker shows how far each layer is; without one it is silent for as long as a layer takes.
+        done = setup.runner.stream(["docker", "pull", IMAGE], lambda _line: None, limits=limits, terminal=True)
         if not done.ok:
             step.fail(f"no registry gave {IMAGE} ({_short(done.text)})")
     return done.ok
@@ -204,5 +208,5 @@ def build_arguments(setup: Setup) -> list[str]:
 
 def _short(text: str) -> str:
     """The end of docker's last line: the reason, without the address that comes before it."""
-    lines = last_lines(text, 1)
+    lines = last_lines(_CONTROL.sub("", text), 1)
     return lines[0].rsplit(": ", 1)[-1][:60] if lines else "no answer"

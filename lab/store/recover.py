@@ -153,7 +153,7 @@ def _mend(folder: Path, name: str, key: bytes | None, summarise: Summarise | Non
     reasons = (reason, f"{found.problem}.") if found.problem else (reason,)
     if found.section is not None:
         header = FileHeader(found.section, InterfaceFacts(""))
-        _close_file(path, header, found, section_comment(name, CUT, reasons), dropped, not_written)
+        _close_file(path, header, found, section_comment(name, folder.name, CUT, reasons), dropped, not_written)
     octets, sha256 = None, None
     with contextlib.suppress(OSError):
         octets, sha256 = path.stat().st_size, file_sha256(path)

@@ -272,7 +272,7 @@ class SessionStore:
             end_ns=live.last_ns or now_ns,
             received=live.frames,
             dropped=dropped,
-            comment=section_comment(session.name, session.verdict, reasons),
+            comment=section_comment(session.name, self.run.name, session.verdict, reasons),
             words=statistics_comment(live.frames, dropped, file.frames_not_written),
         )
         try:

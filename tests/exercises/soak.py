@@ -15,13 +15,15 @@ import os
 import queue
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 
 from lab.grade import play
 from lab.grade.check import CAPTURES, Result, check
@@ -96,9 +98,51 @@ def played(
     forms = {"boolean": "no", "time": "1 s"}
     made = {q.id: predicted or (q.choices[0] if q.choices else forms.get(q.form, "1")) for q in exercise.predictions}
     seal = work.record_predictions(exercise, made) if made else ""
-    said: list[str] = []
-    work.keep_captures(exercise, play.Run(exercise, exercise.values(student, attempt, seal), lab, said.append).go())
-    return work.folder(exercise), said
+    values = exercise.values(student, attempt, seal)
+    hand = Hand(lab, values)
+    work.keep_captures(exercise, play.Run(exercise, values, lab, hand).go())
+    hand.ended()
+    return work.folder(exercise), hand.said
+
+
+@dataclass
+class Hand:
+    """What a student does whom a run tells that it is their turn: another process connects with the words that the run
+    says, and types the lines of the README, each one after the answer to the one before."""
+
+    lab: play.Lab
+    values: Mapping[str, str | int]
+    said: list[str] = field(default_factory=list)
+    _typing: list[Thread] = field(default_factory=list)
+
+    def __call__(self, words: str) -> None:
+        """Hear what the run says."""
+        self.said.append(words)
+        if "docker compose exec client-host socat" in words:
+            thread = Thread(target=self._type, args=(words.rpartition("socat")[2].split(),), daemon=True)
+            self._typing.append(thread)
+            thread.start()
+
+    def _type(self, address: list[str]) -> None:
+        lines = [f"GET /{self.values.get('page')} HTTP/1.1", "Host: server", f"User-Agent: {self.values['nonce']}", ""]
+        with subprocess.Popen(
+            ["docker", "compose", "exec", "-T", "client-host", "socat", *address],
+            cwd=self.lab.root,
+            env=dict(os.environ if self.lab.env is None else self.lab.env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as made:
+            assert made.stdin is not None
+            assert made.stdout is not None
+            for line in [*lines, "quit"]:
+                made.stdin.write(f"{line}\n".encode())
+                made.stdin.flush()
+                made.stdout.readline()
+
+    def ended(self) -> None:
+        """Nobody types any more."""
+        for thread in self._typing:
+            thread.join(30)
 
 
 def solved(exercise: Exercise, student: str, folder: Path) -> Result:

@@ -25,7 +25,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).resolve().parent
 NAME, IMAGE = "echolab-bench-wire", "echolab/bench-wire"
-NET4, NET6 = "198.18.120", "2001:db8:120:"
+NET4, NET6 = "198.18.150", "2001:db8:150:"
 ROLES = {"server": 10, "client": 20, "wire": 40, "kernel": 41}
 RATES = (25_000, 50_000, 75_000, 100_000, 125_000, 150_000, 200_000, 250_000, 300_000, 400_000, 500_000)
 SIZES = (128, 1514)

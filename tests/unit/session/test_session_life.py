@@ -102,6 +102,12 @@ def test_a_syn_without_an_answer_is_half_open_after_a_while() -> None:
     assert (played.session.verdict, played.session.zeek_state) == ("half-open", "S0")
 
 
+def test_a_syn_without_an_answer_waits_no_longer_than_the_idle_limit() -> None:
+    played = play("> S 0", limits=Limits(idle_ns=6_000 * MS))
+    assert played.wait(5_900).session.verdict == "open"
+    assert played.wait(200).session.verdict == "half-open"
+
+
 def test_a_retransmitted_syn_is_no_new_session() -> None:
     played = play("> S 0\n+1000 " + WHOLE.strip()).wait(60)
     assert played.session.verdict == "complete"

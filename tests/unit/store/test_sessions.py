@@ -74,7 +74,7 @@ def test_a_finished_session_tells_all_its_facts(bench: Bench) -> None:
     assert told["digest"] == "unsigned"
     comment = read_capture(path).sections[0].comment
     assert comment == (
-        "Session 0001-client-40000. Verdict: complete. "
+        f"Session 0001-client-40000 of run {path.parent.name}. Verdict: complete. "
         "Certificate: complete; every frame of this session is in this file."
     )
     assert bench.store.open_sessions == 0
