@@ -18,6 +18,7 @@ from lab.conformance import (
     server_load,
     server_process,
     server_text,
+    server_words,
     terminal,
 )
 from lab.conformance.model import Busy, Case, Failed, Result, Target, Unable
@@ -39,7 +40,7 @@ def server_cases() -> list[Case]:
 
 def process_cases() -> list[Case]:
     """All cases for servers that the kit can start itself: signals, log, settings, errors."""
-    return server_process.CASES
+    return [*server_process.CASES, *server_words.CASES]
 
 
 def client_cases() -> list[Case]:
