@@ -193,10 +193,10 @@ def must_end(process: subprocess.Popen[bytes]) -> None:
 
 
 def one_off(lab: Lab) -> Container:
-    """The container that `docker compose run` started."""
+    """The container that `docker compose run` started; its prompt may be there before the engine says that it runs."""
     label = "com.docker.compose"
     names = [f"{label}.project={lab.project}", f"{label}.service=client", f"{label}.oneoff=True"]
-    return lab.docker.containers.list(filters={"label": names})[0]
+    return until(lambda: lab.docker.containers.list(filters={"label": names}), "the client's container")[0]
 
 
 def signal_all(container: Container, name: str) -> None:
