@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from lab.conformance import (
+    client_limits,
     client_talk,
     client_trouble,
     server_life,
@@ -45,7 +46,7 @@ def process_cases() -> list[Case]:
 
 def client_cases() -> list[Case]:
     """All cases for clients."""
-    return [*client_talk.CASES, *client_trouble.CASES, *terminal.CASES]
+    return [*client_talk.CASES, *client_trouble.CASES, *client_limits.CASES, *terminal.CASES]
 
 
 def run_server_cases(

@@ -17,7 +17,8 @@ TESTS = ("test_server.py", "test_server_process.py", "test_client.py", "test_let
 
 CONTAINER = (
     *("docker", "run", "--rm", "--init", "--network", "none", "--sysctl", "net.ipv6.conf.all.disable_ipv6=0"),
-    *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--tmpfs", "/tmp"),
+    *("--sysctl", "net.ipv4.ip_unprivileged_port_start=1024", "--cap-drop", "ALL"),
+    *("--security-opt", "no-new-privileges", "--tmpfs", "/tmp"),
 )
 
 
