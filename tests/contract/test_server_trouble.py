@@ -162,25 +162,6 @@ def test_a_busy_server_takes_nobody_for_silent_whose_octets_have_come(start: Sta
             assert client.makefile("rb").read() == b"Good bye\n"
 
 
-def pour(connection: socket.socket) -> None:
-    while True:
-        connection.send(b"x" * 999 + b"\n")
-
-
-def test_at_sigterm_a_client_that_reads_at_last_gets_a_fin_and_no_rst(start: Start) -> None:
-    """P26: its answers waited for it; the server must come back to it."""
-    server = start()
-    with connect(server.target().port) as slow:
-        slow.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            pour(slow)
-        slow.settimeout(PATIENCE_S)
-        server.process.send_signal(signal.SIGTERM)
-        while piece := slow.recv(1 << 20):
-            assert piece.strip(b"X\n") == b""
-    assert server.ended() == 0
-
-
 # ---- Where it cannot listen ----
 
 
