@@ -141,7 +141,7 @@ sub run {
         my $pid  = $from ? fork : undef;
         if (!defined $pid) {
             next unless $from || $!{EMFILE} || $!{ENFILE};
-            my ($what, $limit) = $from ? ('process', '-u') : ('file descriptor', '-n');
+            my ($what, $limit) = $from ? ('thread', '-u') : ('file descriptor', '-n');
             print STDERR "echo-server: no $what is left for one more connection; raise the limit (ulimit $limit)\n";
             sleep 1;
         }
