@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.setup.compose import ROOT_LABEL
-
 ROOT = Path(__file__).resolve().parents[1]
+ROOT_LABEL = "echolab.root"
 LABELS = {ROOT_LABEL: str(ROOT)}
 """For ``containers.run(labels=...)`` of Docker's library."""
 MARK = ("--label", f"{ROOT_LABEL}={ROOT}")

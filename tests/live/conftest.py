@@ -23,6 +23,8 @@ import pytest
 import testinfra
 from docker.models.containers import Container
 
+from tests.marked import MARK
+
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
 
@@ -187,8 +189,8 @@ class Oracle:
         """Run a program with ``folder`` read-only as its working directory. Returns its standard output."""
         done = subprocess.run(
             [
-                *("docker", "run", "--rm", "--network", "none", "--user", "0:0", "-v", f"{folder}:/in:ro", "-w", "/in"),
-                *("-e", "HOME=/tmp", "--entrypoint", words[0], self.run_image, *words[1:]),
+                *("docker", "run", "--rm", *MARK, "--network", "none", "--user", "0:0", "-v", f"{folder}:/in:ro"),
+                *("-w", "/in", "-e", "HOME=/tmp", "--entrypoint", words[0], self.run_image, *words[1:]),
             ],
             capture_output=True,
             text=True,
