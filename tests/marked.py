@@ -1,4 +1,4 @@
-"""The mark on what tests start without compose, by which ``python3 -m lab.setup down-all`` finds it after a broken run."""
+"""The mark on what tests start without compose: ``python3 -m lab.setup down-all`` finds it after a broken run."""
 
 from __future__ import annotations
 
