@@ -38,9 +38,7 @@ def no_engine(system: System) -> SetupError:
             "install WSL 2 with Debian or Ubuntu ('wsl --install -d Debian') and run make up in there",
         )
     if system.has_apt:  # asked by a command that only looks
-        return SetupError(
-            "Docker is not installed.", "make up (installs it from the distribution, as root or with sudo)"
-        )
+        return SetupError("Docker is not installed.", "make up (installs it, as root or with sudo)")
     word = _ALIASES.get(system.identifier, system.identifier)
     return SetupError(
         f"Docker is not installed, and on {system.name} this set-up does not install it by itself.",
