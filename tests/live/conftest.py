@@ -42,6 +42,11 @@ def until(condition: Callable[[], T], what: str, deadline_s: float = 20.0, every
         pause.wait(every_s)
 
 
+def allowed_s(seconds: float) -> float:
+    """What takes this long on a machine that has nothing else to do, may take longer while others want its processors."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def free_port() -> int:
     """A TCP port of this machine's loopback that nobody uses now."""
     with socket.socket() as probe:
