@@ -43,7 +43,7 @@ def until(condition: Callable[[], T], what: str, deadline_s: float = 20.0, every
 
 
 def allowed_s(seconds: float) -> float:
-    """What takes this long on a machine that has nothing else to do, may take longer while others want its processors."""
+    """What takes this long on an idle machine may take longer while others want its processors."""
     return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 

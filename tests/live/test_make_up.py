@@ -21,7 +21,7 @@ class Copy(Lab):
     """The folder's copy; its captures are where the defaults put them, below it."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__("echolab-copy", folder / "captures", "198.18.72", "2001:db8:72")
+        super().__init__("echolab-copy", folder / "captures", "198.18.79", "2001:db8:79")
         self.folder = folder
         self.env = {**self.env, "COMPOSE_PROJECT_NAME": self.project}
         del self.env["ECHO_CAPTURES"]
