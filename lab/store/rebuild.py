@@ -56,9 +56,9 @@ def rebuilt(path: Path) -> dict[str, object]:
     statistics = reader.interfaces[0].statistics
     dropped = statistics.dropped or 0 if statistics else 0
     not_written = (statistics.received or 0) - (statistics.delivered or 0) if statistics else 0
-    if told is None or statistics is None:
-        verdict, reasons = CUT, (_NO_VERDICT,)
-    else:
+    verdict: str = CUT
+    reasons: tuple[str, ...] = (_NO_VERDICT,)
+    if told is not None and statistics is not None:
         verdict, reasons = told[1], () if "complete" in told[2] else (told[3],)
     try:
         octets, sha256 = path.stat().st_size, file_sha256(path)

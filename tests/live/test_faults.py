@@ -150,6 +150,7 @@ def test_frames_that_the_kernel_drops_while_the_tap_stands_still_are_counted_aga
         stage.signal("SIGCONT")
         until(lambda: any("the kernel dropped" in said for said in stage.said()), "the tap's word of the drops")
         say(quiet, b"again\n", b"AGAIN\n")
+    until(lambda: len(stage.lab.ended()) == 2, "the end of the quiet session")
     after = stage.play()
     # The end of the loud session was dropped: for the tap it goes on until the tap is stopped.
     stage.lab.compose("stop", "server-tap")

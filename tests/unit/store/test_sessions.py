@@ -349,7 +349,7 @@ def test_an_event_for_a_frame_keeps_its_direction(bench: Bench) -> None:
 @pytest.fixture
 def large(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> FakeSession:
     """A session that has ended and whose capture is too large to be digested between two flushes."""
-    monkeypatch.setattr("lab.store.sessions._DIGESTED_A_FLUSH", 1)
+    monkeypatch.setattr("lab.store.finish.DIGESTED_A_FLUSH", 1)
     session = FakeSession("0001-large", 1)
     bench.open(session)
     bench.record(session, *range(400), size=1400)
