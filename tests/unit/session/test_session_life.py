@@ -381,10 +381,12 @@ def test_a_session_over_the_limit_evicts_the_one_silent_longest() -> None:
 
 def test_time_going_backwards_breaks_nothing() -> None:
     played = play(HANDSHAKE + TALK)
+    first_ns, last_ns = played.session.first_ns, played.session.last_ns
     played.wire.time_ns -= 3_600_000 * MS
     played.feed(CLOSE).wait(60)
     assert played.session.verdict == "complete"
     assert "clock-set-back" in played.rules
+    assert (played.session.first_ns, played.session.last_ns) == (first_ns, last_ns), "it did not last an hour"
 
 
 def test_a_clock_set_back_within_the_handshake_leaves_no_round_trip() -> None:
