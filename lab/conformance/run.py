@@ -12,12 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 from lab.conformance import (
+    client_limits,
     client_talk,
     client_trouble,
     server_life,
     server_load,
     server_process,
     server_text,
+    server_words,
     terminal,
 )
 from lab.conformance.model import Busy, Case, Failed, Result, Target, Unable
@@ -39,12 +41,12 @@ def server_cases() -> list[Case]:
 
 def process_cases() -> list[Case]:
     """All cases for servers that the kit can start itself: signals, log, settings, errors."""
-    return server_process.CASES
+    return [*server_process.CASES, *server_words.CASES]
 
 
 def client_cases() -> list[Case]:
     """All cases for clients."""
-    return [*client_talk.CASES, *client_trouble.CASES, *terminal.CASES]
+    return [*client_talk.CASES, *client_trouble.CASES, *client_limits.CASES, *terminal.CASES]
 
 
 def run_server_cases(

@@ -1,5 +1,5 @@
-"""Server cases on the process: how it stops (P26), on which addresses it listens (P27), its log, its settings, and what
-it says when something is wrong (images/CONTRACT.md).
+"""Server cases on the process: how it stops (P26), on which addresses it listens (P27), and its log. (What it is told,
+and what it says to that, is in server_words.py.)
 
 They start the server themselves, each its own, so they need its command. A case that stops a server measures time, so
 it runs alone.
@@ -13,13 +13,12 @@ import signal
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
-from lab.conformance import wording
 from lab.conformance.model import Case, Failed, Target, shown
 from lab.conformance.peer import Peer
 from lab.conformance.server_load import KERNEL_OCTETS, Deaf, raise_descriptor_limit
-from lab.conformance.server_program import ON_A_FREE_PORT, ServerProgram, refused
+from lab.conformance.server_program import ServerProgram, refused
 
 _STOP = (
     "At SIGTERM: close the listening socket, answer what has arrived (unfinished lines, too), close every connection "
@@ -27,11 +26,9 @@ _STOP = (
 )
 _LISTEN = "Listen on :: with IPV6_V6ONLY off, set SO_REUSEADDR, and print the address that getsockname() reports."
 _LOG = "The lines of the log are in images/CONTRACT.md, to the letter; flush each one."
-_SETTINGS = "An argument goes before the environment, the environment before the default; an empty variable is none."
-_ERROR = "The sentences, and which exit status goes with them, are in images/CONTRACT.md, to the letter."
 
-_NEVER_MS = 60_000  # ECHO_FLUSH_MS for lines that shall stay unfinished
-_PATIENT = {"ECHO_FLUSH_MS": str(_NEVER_MS)}
+NEVER_MS = 60_000  # ECHO_FLUSH_MS for lines that shall stay unfinished
+PATIENT = {"ECHO_FLUSH_MS": str(NEVER_MS)}
 _LINE = b"x" * 999 + b"\n"
 _MANY = 1000
 Play = Callable[[ServerProgram], None]
@@ -45,8 +42,8 @@ def _idle(number: signal.Signals) -> Play:
         with program.start() as server:
             server.listening()
             server.stops(number)
-            _must_be("the log after it", ["stopping"], server.log())
-            _must_be("standard error", "", server.errors())
+            must_be("the log after it", ["stopping"], server.log())
+            must_be("standard error", "", server.errors())
 
     return play
 
@@ -55,7 +52,7 @@ def _stopped_inside_a_line(sent: bytes, first: bytes, rest: bytes) -> Play:
     """What has arrived is answered at SIGTERM, although no line end has come; then comes the FIN."""
 
     def play(program: ServerProgram) -> None:
-        with program.start(env=_PATIENT) as server, Peer(server.target(_NEVER_MS)) as peer:
+        with program.start(env=PATIENT) as server, Peer(server.target(NEVER_MS)) as peer:
             peer.send(sent)
             peer.read(first)
             server.stops()
@@ -67,8 +64,8 @@ def _stopped_inside_a_line(sent: bytes, first: bytes, rest: bytes) -> Play:
 
 def _stopped_with_a_thousand(program: ServerProgram) -> None:
     raise_descriptor_limit(_MANY + 200)
-    with program.start(env=_PATIENT) as server, contextlib.ExitStack() as open_ones:
-        target = server.target(_NEVER_MS)
+    with program.start(env=PATIENT) as server, contextlib.ExitStack() as open_ones:
+        target = server.target(NEVER_MS)
         peers = []
         for number in range(_MANY):
             peers.append(open_ones.enter_context(Peer(target)))
@@ -122,7 +119,7 @@ def _port_again(program: ServerProgram) -> None:
         _quit(target)
         first.stops()
     with program.start("--host", "127.0.0.1", "--port", str(target.port)) as second:
-        _must_be("the successor listens on", f"127.0.0.1:{target.port}", second.listening())
+        must_be("the successor listens on", f"127.0.0.1:{target.port}", second.listening())
 
 
 def _quit(target: Target) -> None:
@@ -166,8 +163,8 @@ def _life_in_the_log(program: ServerProgram) -> None:
             raise Failed(f"in the log {', '.join(sorted(expected - seen))}",
                          f"instead {', '.join(sorted(seen - expected))}")  # fmt: skip
         server.stops()
-        _must_be("the rest of the log", ["stopping"], server.log())
-        _must_be("standard error", "", server.errors())
+        must_be("the rest of the log", ["stopping"], server.log())
+        must_be("standard error", "", server.errors())
 
 
 def _messages_in_the_log(wanted: str, count: int) -> Play:
@@ -195,91 +192,24 @@ def _both_versions(program: ServerProgram) -> None:
     """By default IPv4 and IPv6 are served by one socket, and an IPv4 client is named as such."""
     if not socket.has_dualstack_ipv6():
         with program.start("--port", "0") as server:
-            _must_match("the first line of the log", r"0\.0\.0\.0:\d+", server.listening())
+            must_match("the first line of the log", r"0\.0\.0\.0:\d+", server.listening())
         return
     with program.start("--port", "0") as server:
         place = server.listening()
-        _must_match("it listens on", r"\[::\]:\d+", place)
+        must_match("it listens on", r"\[::\]:\d+", place)
         port = int(place.rpartition(":")[2])
         for host, name in (("127.0.0.1", r"127\.0\.0\.1:\d+"), ("::1", r"\[::1\]:\d+")):
             _quit(Target(host, port, patience_s=program.patience_s))
             for word in ("connected", "said quit", "closed"):
-                _must_match("the log", f"{name} {word}", server.line() or "its end")
+                must_match("the log", f"{name} {word}", server.line() or "its end")
 
 
-# ---- Settings ----
-
-
-def _long_line_limit(program: ServerProgram) -> None:
-    with program.start(env={"ECHO_MAX_LINE": "4"}) as server, Peer(server.target()) as peer:
-        peer.send(b"abcd\r\nabcde\n")
-        peer.read(b"ABCD\r\nERROR line longer than 4 bytes\n")
-        peer.end()
-
-
-def _limit_and_cr(program: ServerProgram) -> None:
-    """A CR that FIN shows to be no line end is counted."""
-    with program.start(env={"ECHO_MAX_LINE": "4"}) as server, Peer(server.target()) as peer:
-        peer.send(b"abcd\r")
-        peer.half_close()
-        peer.read(b"ERROR line longer than 4 bytes\n")
-        peer.end()
-
-
-def _long_silence(program: ServerProgram) -> None:
-    with program.start(env=_PATIENT) as server, Peer(server.target(_NEVER_MS)) as peer:
-        peer.send(b"no line end")
-        peer.quiet(0.5)
-        peer.half_close()
-        peer.read(b"NO LINE END")
-        peer.end()
-
-
-def _arguments_win(program: ServerProgram) -> None:
-    env = {"ECHO_PORT": "1", "ECHO_HOST": "203.0.113.1", "ECHO_MAX_LINE": ""}
-    with program.start(*ON_A_FREE_PORT, env=env) as server:
-        _must_match("it listens on", r"127\.0\.0\.1:\d+", server.listening())
-
-
-def _environment(program: ServerProgram) -> None:
-    with program.start("--port", "0", env={"ECHO_HOST": "127.0.0.1"}) as server:
-        _must_match("with ECHO_HOST it listens on", r"127\.0\.0\.1:\d+", server.listening())
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-    with program.start("--host", "127.0.0.1", env={"ECHO_PORT": port}) as server:
-        _must_be("with ECHO_PORT it listens on", f"127.0.0.1:{port}", server.listening())
-
-
-# ---- What is wrong ----
-
-
-def _wrong(args: Sequence[str], status: int, text: str, env: Mapping[str, str] | None = None) -> Play:
-    def play(program: ServerProgram) -> None:
-        with program.start(*args, env=env) as server:
-            server.must_fail(status, text)
-
-    return play
-
-
-def _taken(program: ServerProgram) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        with program.start("--host", "127.0.0.1", "--port", str(port)) as server:
-            server.must_fail(1, wording.port_in_use(port))
-
-
-def _help(program: ServerProgram) -> None:
-    with program.start("--help") as server:
-        _must_be("standard output", [wording.SERVER_USAGE], server.log())
-        _must_be("the exit status", 0, server.ended())
-
-
-def _must_be(what: str, expected: object, got: object) -> None:
+def must_be(what: str, expected: object, got: object) -> None:
     if got != expected:
         raise Failed(f"{what}: {expected!r}", _seen(got))
 
 
-def _must_match(what: str, pattern: str, got: str) -> None:
+def must_match(what: str, pattern: str, got: str) -> None:
     if not re.fullmatch(pattern, got):
         raise Failed(f"{what}: {pattern.replace(chr(92), '').replace('d+', 'PORT')}", _seen(got))
 
@@ -314,50 +244,4 @@ LOG = [
          _messages_in_the_log("messages", 2)),
 ]  # fmt: skip
 
-SETTINGS = [
-    Case("max-line-variable", "ECHO_MAX_LINE is the longest message", "P22", _SETTINGS, _long_line_limit),
-    Case("max-line-cr", "A CR that FIN shows to be no line end counts", "P22", _SETTINGS, _limit_and_cr),
-    Case("flush-variable", "ECHO_FLUSH_MS is how long silence is", "P19", _SETTINGS, _long_silence),
-    Case("server-arguments-win", "Arguments go before the environment; an empty variable is none",
-         "contract: arguments", _SETTINGS, _arguments_win),
-    Case("server-environment", "ECHO_HOST and ECHO_PORT say where to listen", "contract: environment", _SETTINGS,
-         _environment),
-    Case("server-help", "--help prints the usage", "contract: arguments", _ERROR, _help),
-]  # fmt: skip
-
-ERRORS = [
-    *(
-        Case(f"server-port-{name}", f"The port {text!r} is none: a sentence, status 2", "contract: errors", _ERROR,
-             _wrong(["--port", text], 2, wording.bad_number("the port", text, 0, 65535)))
-        for name, text in (("word", "abc"), ("high", "65536"), ("sign", "-1"), ("other-digits", "٨٠"))
-    ),
-    Case("server-port-variable", "ECHO_PORT is no port: a sentence, status 2", "contract: errors", _ERROR,
-         _wrong(["--host", "::"], 2, wording.bad_number("the port", "x", 0, 65535), {"ECHO_PORT": "x"})),
-    Case("server-no-value", "--port without a number: a sentence, status 2", "contract: errors", _ERROR,
-         _wrong(["--port"], 2, f"--port needs a value; {wording.SERVER_USAGE}")),
-    Case("server-no-option", "An unknown option: a sentence, status 2", "contract: errors", _ERROR,
-         _wrong(["--loud"], 2, f'"--loud" is not an option; {wording.SERVER_USAGE}')),
-    Case("server-no-place", "An argument that is no option: a sentence, status 2", "contract: errors", _ERROR,
-         _wrong(["8080"], 2, f'"8080" is not an option; {wording.SERVER_USAGE}')),
-    *(
-        Case(f"server-{name}", f"{variable}={text} is out of range: a sentence, status 2", "contract: errors", _ERROR,
-             _wrong(["--port", "0"], 2, wording.bad_number(variable, text, 1, most), {variable: text}))
-        for name, variable, text, most in (("max-line-word", "ECHO_MAX_LINE", "1e6", 1 << 30),
-                                           ("max-line-zero", "ECHO_MAX_LINE", "0", 1 << 30),
-                                           ("flush-high", "ECHO_FLUSH_MS", "60001", 60_000))
-    ),
-    Case("server-log-word", "ECHO_LOG=all is none: a sentence, status 2", "contract: errors", _ERROR,
-         _wrong(["--port", "0"], 2, 'ECHO_LOG is "all"; it must be connections or messages', {"ECHO_LOG": "all"})),
-    Case("server-first-wrong-first", "Of several mistakes the first is told", "contract: errors", _ERROR,
-         _wrong(["--port", "x"], 2, wording.bad_number("the port", "x", 0, 65535), {"ECHO_MAX_LINE": "y"})),
-    Case("server-no-address", "An address that this machine does not have: a sentence, status 1", "contract: errors",
-         _ERROR, _wrong(["--host", "203.0.113.77", "--port", "0"], 1,
-                        "203.0.113.77 is not an address of this machine; choose another with --host")),
-    Case("server-no-host", "A name that does not exist: a sentence, status 1", "contract: errors", _ERROR,
-         _wrong(["--host", "no-such-host.invalid", "--port", "0"], 1,
-                'there is no host named "no-such-host.invalid"; check --host')),
-    Case("server-port-taken", "A port that another program has: a sentence, status 1", "contract: errors", _ERROR,
-         _taken),
-]  # fmt: skip
-
-CASES = STOPS + LOG + SETTINGS + ERRORS
+CASES = STOPS + LOG

@@ -115,10 +115,15 @@ class Running:
 
     def listening(self) -> str:
         """Wait for ``listening on HOST:PORT``; returns HOST:PORT. Raises Failed for anything else."""
+        wanted = f"as the first line on standard output {LISTENING}HOST:PORT"
         line = self.line()
-        if line is None or not line.startswith(LISTENING) or not line.rpartition(":")[2].isdecimal():
-            said = f"the end, with status {self.ended()}; on standard error {shown(self.errors().encode(), 300)}"
-            raise Failed(f"as the first line on standard output {LISTENING}HOST:PORT", line or said)
+        if line is None:
+            status = self.ended()
+            raise Failed(
+                wanted, f"the end, with status {status}; on standard error {shown(self.errors().encode(), 300)}"
+            )
+        if not line.startswith(LISTENING) or not line.rpartition(":")[2].isdecimal():
+            raise Failed(wanted, line)
         return line.removeprefix(LISTENING)
 
     def target(self, flush_ms: int = 200) -> Target:

@@ -9,6 +9,8 @@ CLOSED = "the server closed the connection"
 TYPE_A_LINE = "type a line and press Enter; quit or Ctrl-D ends"
 RESET = "the server reset the connection, text may be lost; look at the server's log"
 
+DISK_FULL = "cannot write to standard output; is the disk full?"
+
 
 def connected(host: str, address: str, port: str) -> str:
     """Said once the handshake is done."""
@@ -28,6 +30,11 @@ def no_host(host: str) -> str:
 def no_answer_to_syn(host: str, port: str, seconds: int, tried: str) -> str:
     """The handshake was not answered in time."""
     return f"no answer from {host} port {port} within {seconds} s (tried {tried}); check address and firewall"
+
+
+def no_way(host: str, port: str, tried: str) -> str:
+    """Unreachable, or whatever else keeps a SYN from leaving."""
+    return f"there is no way to {host} port {port} (tried {tried}); check address and network"
 
 
 def no_answer(seconds: int) -> str:

@@ -25,6 +25,7 @@ def acknowledge(facts: Facts) -> None:
             f"The {sender.role} acknowledged a number that the {peer.role} never sent: it belongs to an older"
             " connection.",
         )
+        facts.ack_rel = ack_rel if ack_rel >= 0 else None
         return
     if ack_rel > peer.next_seq:
         if not peer.frames:
@@ -67,7 +68,7 @@ def _is_nonsense(facts: Facts, ack_rel: int) -> bool:
             if peer.role == "server"
             else not 1 <= ack_rel <= peer.next_seq
         )
-    return ack_rel > peer.next_seq + PLAUSIBLE
+    return ack_rel > peer.next_seq + PLAUSIBLE or (peer.isn_seen and ack_rel < 0)
 
 
 def _imply_syn_ack(facts: Facts, is_syn: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 
 from lab.conformance import Target
@@ -11,10 +12,13 @@ from lab.conformance.server_text import young_letters
 from tests.contract.conftest import ROOT, running_server
 
 
+def ages_of_the_page(page: str) -> dict[str, int]:
+    """Each language's version of Unicode, as the page has it."""
+    return {language: int(age) for language, age in re.findall(r"^\| (\w+) \| (\d+) \|$", page, re.MULTILINE)}
+
+
 def wanted_age() -> int | None:
     """What the page says of the language that is tested in its image; for another Python, what that says of itself."""
-    from tests.interop.letters import ages_of_the_page
-
     if language := os.environ.get("ECHO_TEST_LANGUAGE", ""):
         return ages_of_the_page((ROOT / "docs" / "letters.md").read_text("utf-8")).get(language)
     if os.environ.get("ECHO_TEST_SERVER") or os.environ.get("ECHO_TEST_SERVER_COMMAND"):

@@ -28,7 +28,7 @@ EXPECTED = "".join(f"{line.upper()}\n" for line in LINES).encode() + b"Good bye\
 HOSTS = {"server": 4, "server6": 6}  # the server's names in the lab, and the version of IP that each stands for
 LOST = ("tcp.checksum.partial", "tcp.analysis.lost_segment", "tcp.analysis.ack_lost_segment")
 COLUMNS = (
-    *("ip.version", "ipv6.version", "tcp.completeness", "tcp.flags.fin", "tcp.srcport", "tcp.checksum.status"),
+    *("ip.version", "tcp.completeness", "tcp.flags.fin", "tcp.srcport", "tcp.checksum.status"),
     *LOST,
 )
 
@@ -82,7 +82,7 @@ def judge(session: dict[str, Any], stdout: str | None, oracle: Oracle, pair: tup
     path: Path = session["_path"]
     rows = oracle.fields(path, "tcp", *COLUMNS)  # all in one question: a container is started for each
     seen = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
-    if {row["ip.version"] + row["ipv6.version"] for row in seen} != {str(version)}:
+    if {row["ip.version"] for row in seen} != {str(version)}:
         return f"it does not run over IPv{version}"
     if {row["tcp.completeness"] for row in seen} != {"31"}:
         return "tshark does not call it a full session"

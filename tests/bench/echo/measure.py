@@ -11,6 +11,7 @@ from tests.bench.echo.stand import (
     BASE,
     Server,
     asking,
+    awake,
     build,
     pinned,
     probe,
@@ -32,7 +33,7 @@ def measure_trips(servers: list[Server], rounds: int, seconds: float) -> list[di
     for server in servers:
         probe(server, "ping", AT_ONCE, 2)  # compilers that work while the program runs have seen it by then
     found = []
-    with pinned(servers):
+    with awake(), pinned(servers):
         for number, order in enumerate(shuffled([YARDSTICK, *by_name], rounds)):
             found.append(
                 {

@@ -21,9 +21,9 @@ ratios are too far apart to mean anything.
 
 A line of 64 octets goes there, its answer comes back, then the next one, over one connection. Every server is held on
 the first processor, whoever asks on the second (else all hangs on whether the two share one). {rounds} rounds of
-{trip_seconds:g} s for each, in each round sockperf and the servers in another order. sockperf is its TCP ping-pong with
-`--full-rtt`; a ratio is that of two p50 of the same round, and the median of all rounds counts. *Sure* is where that
-median lies with 95 % confidence.
+{trip_seconds:g} s for each (sockperf: whole seconds), in each round sockperf and the servers in another order. sockperf
+is its TCP ping-pong with `--full-rtt`; a ratio is that of two p50 of the same round, and the median of all rounds
+counts. *Sure* is where that median lies with 95 % confidence.
 
 {trips}
 

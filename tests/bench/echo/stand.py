@@ -8,10 +8,12 @@ processor and whoever asks on the second (``pinned``); for everything else both 
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -135,12 +137,36 @@ def probe(server: Server, mode: str, *words: object, cpus: str = "") -> dict[str
 
 def sockperf(seconds: float) -> dict[str, float]:
     """One run of its ping-pong: p50 and p99 of the full round trip, in microseconds."""
-    words = ["ping-pong", "--tcp", "-i", f"{SUBNET}.9", "-p", str(PORT), "-m", "64", "-t", f"{seconds:g}", "--full-rtt"]
+    whole = str(math.ceil(seconds))  # it knows no parts of a second
+    words = ["ping-pong", "--tcp", "-i", f"{SUBNET}.9", "-p", str(PORT), "-m", "64", "-t", whole, "--full-rtt"]
     done = subprocess.run(inside(ASKERS_CPU, "sockperf", *words), capture_output=True, text=True, check=True)
     found = {name: re.search(rf"percentile {name}\.000\s*=\s*([\d.]+)", done.stdout) for name in ("50", "99")}
     if not all(found.values()):
         raise SystemExit(f"sockperf said nothing readable: {done.stdout[-300:]}")
     return {f"p{name}_us": float(match[1]) for name, match in found.items() if match}
+
+
+SPIN = """
+import os, sys
+os.sched_setaffinity(0, {int(sys.argv[1])})
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+while True:
+    pass
+"""
+
+
+@contextmanager
+def awake() -> Iterator[None]:
+    """While the block runs, no processor sleeps: something runs on each that gives way to everything else at once."""
+    spinners = [
+        subprocess.Popen([sys.executable, "-c", SPIN, str(number)]) for number in sorted(os.sched_getaffinity(0))
+    ]
+    try:
+        yield
+    finally:
+        for spinner in spinners:
+            spinner.kill()
+            spinner.wait()
 
 
 @contextmanager

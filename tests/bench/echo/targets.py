@@ -20,6 +20,7 @@ UNSURE = 0.25  # how wide the interval of a median may be, as a part of it
 CONFIDENCE = 0.95
 DEAF_RATIO = 1.5
 DEAF_MIB = 32.0
+DEAF_OCTETS = 100_000
 KEPT_OCTETS = 100  # of a session, once it is over
 LIMIT = 11_000
 
@@ -97,6 +98,8 @@ def missed_deaf(deaf: Mapping[str, Any]) -> list[str]:
     missed = []
     if deaf["ratio"] > DEAF_RATIO:
         missed.append(f"round trips beside a deaf one take {deaf['ratio']:.2f} times as long ({DEAF_RATIO:g} at most)")
+    if deaf["poured_octets"] < DEAF_OCTETS:
+        missed.append(f"the deaf one poured {deaf['poured_octets']} octets only: it was never deaf to anything")
     if deaf["grown_mib"] > DEAF_MIB:
         missed.append(f"a deaf one costs {deaf['grown_mib']:.0f} MiB ({DEAF_MIB:.0f} at most)")
     return missed

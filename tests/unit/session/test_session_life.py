@@ -478,3 +478,18 @@ def test_frames_in_disorder_leave_one_entry_in_the_queue() -> None:
         played.wire.time_ns -= 2 * MS
         played.feed(f"> P. {1 + number} ack 1 x1")
     assert len(played.tracker._schedule) == 1
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_segments_of_an_older_connection_get_no_negative_offsets(version: int) -> None:
+    """A SYN that is astray (or forged) begins a session; what the old connection goes on saying is not its own."""
+    stray = play("> S 900000", version=version)
+    stray.feed('< . 0 ack 7 "x"\n > P. 7 ack 1 "more"\n > . 11 ack 1\n > F. 11 ack 1\n < . 1 ack 11')
+    notes = stray.notes
+    assert all((note.seq_rel or 0) >= 0 and (note.ack_rel or 0) >= 0 for note in notes)
+    assert all("-" not in note.comment.replace("SYN-", "") for note in notes if "octets" in note.comment)
+    assert "other-connection" in stray.rules
+    assert [note.kind for note in notes if "other-connection" in note.trouble] == ["data", "ack", "fin"]
+    assert "retransmission" not in stray.rules
+    assert not stray.session.client_side.fin_count
+    assert "other-connection" not in play(WHOLE, version=version).rules
