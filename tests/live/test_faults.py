@@ -23,11 +23,18 @@ from tests.live.faults import Bench, bench_of, certified, digest, dropped_in_fil
 OWNER = 12345
 """Who owns the captures in the test of strange files: neither root, who may read everything, nor anybody else here."""
 ASK = """
-import json, subprocess, sys
+import contextlib, io, json, sys, traceback
+from lab.cli.command import main
 answers = {}
 for words in json.load(sys.stdin):
-    done = subprocess.run(["python3", "-m", "lab", *words, "--captures", "/captures"], capture_output=True, text=True)
-    answers[" ".join(words)] = [done.returncode, done.stdout, done.stderr]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            code = main([*words, "--captures", "/captures"])
+        except SystemExit as end:
+            code = end.code
+        except BaseException:
+            code = traceback.format_exc()
+    answers[" ".join(words)] = [code, out.getvalue(), err.getvalue()]
 print(json.dumps(answers))
 """
 
