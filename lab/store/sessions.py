@@ -248,22 +248,18 @@ class SessionStore:
             del self._unfinished[next(iter(self._unfinished))]
 
     def _digest_some(self) -> bool:
-        """Digest finished files as long as the share of this flush lasts, and write their JSON. Returns whether all
-        went well.
-        """
-        worked = True
+        """Digest finished files as long as the share of this flush lasts, and write their JSON, until one fails."""
         while (first := self._digesting.first()) is not None:
             live, digest = first
             done = self._attempt(lambda live=live, digest=digest: self._digest(live, digest))  # type: ignore[misc]
             if done and not digest.whole:
                 continue
             self._digesting.remove(live.session)
-            if done:
-                self.totals.sessions_finished += 1
-            else:
+            if not done:
                 self._not_finished(live)
-            worked &= done
-        return worked
+                return False
+            self.totals.sessions_finished += 1
+        return True
 
     def _digest(self, live: LiveSession, digest: FileDigest) -> None:
         self._digesting.go_on(digest)
@@ -301,7 +297,9 @@ class SessionStore:
                 return False
             del self._unfinished[session]
             self._digesting.add(live)
-        return self._digest_some()
+            if not self._digest_some():
+                return False
+        return True
 
     def _attempt(self, write: Callable[[], None]) -> bool:
         """Runs a write; a failure is told once, and not again before writing has worked again."""
