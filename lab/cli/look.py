@@ -211,13 +211,18 @@ def _stats(options: argparse.Namespace) -> int:
     paths = [capture_named(name, options) for name in options.names]
     found = [(path, counted(path, partial(tell_cut, path))) for path in paths]
     if options.json:
-        rows = (json.dumps(_row(path, one), ensure_ascii=False) for path, sessions in found for one in sessions)
-        print("[" + ",\n".join(rows) + "]")
+        before = "["
+        for path, sessions in found:
+            for one in sessions:
+                print(before + json.dumps(_row(path, one), ensure_ascii=False), end="")
+                before = ",\n"
+        print("]" if before != "[" else "[]")
         return 0
     for path, sessions in found:
         if len(found) > 1:
             print(path)
-        print(statistics(sessions))
+        for line in statistics(sessions):
+            print(line)
     return 0
 
 

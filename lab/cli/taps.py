@@ -136,7 +136,7 @@ def _itself(pair: tuple[Analysis, Analysis]) -> tuple[Analysis, Analysis]:
 
 def _large_pairs(paths: list[Path]) -> list[Pair]:
     """The same where a file does not fit into memory: by the totals of the sessions; only what is asked for is read."""
-    client, server = (counted(path, partial(tell_cut, path)) for path in paths)
+    client, server = (list(counted(path, partial(tell_cut, path))) for path in paths)
     found: list[Pair] = []
     for mine in client:
         its = next((one for one in server if _same(mine, one)), None)
