@@ -16,6 +16,7 @@ from lab.analysis.totals import SessionTotals
 from lab.cli.errors import ASKED_WRONGLY, RefusedError
 from lab.cli.progress import Progress
 from lab.cli.spill import Spill
+from lab.session.words import count
 from lab.store.quick import quick_frames
 from lab.store.reader import CaptureReader
 from lab.wire.frame import Frame
@@ -62,6 +63,11 @@ def several(path: Path, sessions: int) -> str:
     return f"{path.name} has {sessions} sessions: say which with --session 1 to {sessions} {listed}"
 
 
+def not_there(path: Path, sessions: int, number: int) -> RefusedError:
+    """What is said where a session is asked for that a file does not have."""
+    return RefusedError(f"{path.name} has {count(sessions, 'session')}: there is no session {number}", ASKED_WRONGLY)
+
+
 def choose(path: Path, sessions: Sequence[SessionTotals], session: int | None) -> SessionTotals:
     """The session that is meant: the only one, or the one with this number (from 1). Raises RefusedError."""
     if not sessions:
@@ -70,7 +76,9 @@ def choose(path: Path, sessions: Sequence[SessionTotals], session: int | None) -
         raise RefusedError(several(path, len(sessions)), ASKED_WRONGLY)
     number = session or 1
     if not 1 <= number <= len(sessions):
-        raise RefusedError(f"{path.name} has {len(sessions)} sessions: there is no session {number}", ASKED_WRONGLY)
+        raise RefusedError(
+            f"{path.name} has {count(len(sessions), 'session')}: there is no session {number}", ASKED_WRONGLY
+        )
     chosen = sessions[number - 1]
     if chosen.frames > MOST_FRAMES:
         raise RefusedError(

@@ -61,7 +61,9 @@ def test_frames_that_are_not_known_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("nanoseconds", "text"),
     [(0, "0 ns"), (999, "999 ns"), (1_000, "1.00 µs"), (9_994, "9.99 µs"), (9_996, "10.0 µs"), (999_600, "1.00 ms"),
-     (213_400_000, "213 ms"), (1_020_000_000, "1.02 s"), (7_200_000_000_000, "7200 s"), (-5_000, "-5.00 µs")],
+     (213_400_000, "213 ms"), (1_020_000_000, "1.02 s"), (119_400_000_000, "119 s"), (120_000_000_000, "2 min"),
+     (10_800_000_000_000, "3 h"), (9_015_000_000_000, "2 h 30 min"), (185_000_000_000, "3 min 5 s"),
+     (-5_000, "-5.00 µs")],
 )  # fmt: skip
 def test_a_duration_has_three_digits_and_a_unit(nanoseconds: int, text: str) -> None:
     assert duration(nanoseconds) == text
