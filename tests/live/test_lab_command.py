@@ -10,7 +10,6 @@ import pytest
 
 from tests.live.conftest import ROOT, Lab
 
-
 ASKED = [("show",), ("ladder", "--width", "80"), ("stats",), ("explain", "3"), ("follow",), ("report", "-o", "-")]
 
 
