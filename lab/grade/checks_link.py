@@ -9,7 +9,7 @@ from lab.grade.checks_numbers import AT
 from lab.grade.checks_opening import one
 from lab.grade.errors import NotShownError
 from lab.grade.evidence import Evidence
-from lab.grade.expected import Expected, Mistake, Parameters, check, mistake
+from lab.grade.expected import Expected, Mistake, Parameters, check, mistake, named
 from lab.grade.places import PLACES, place
 from lab.wire.packet import mac_text
 
@@ -142,7 +142,7 @@ def neighbour_frames(evidence: Evidence, told: Parameters) -> Expected:
         len(frames),
         frames or (syn,),
         f"Before the SYN, frame {syn}, came {len(frames)}: "
-        + (f"frames {', '.join(map(str, frames))}." if frames else "the address was known already."),
+        + (f"{named(frames)}." if frames else "the address was known already."),
         f"What stands in the capture before the SYN, frame {syn}?",
         "arp || icmpv6",
         mistakes=mistake(

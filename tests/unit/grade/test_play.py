@@ -103,12 +103,14 @@ def test_a_fresh_host_is_asked_for_where_the_scenario_wants_it(tmp_path: Path) -
 
 
 def test_the_server_is_changed_and_changed_back(tmp_path: Path) -> None:
-    exercise = exercises()["16-two-languages-one-protocol"]
+    exercise = exercises()["16-six-languages-one-protocol"]
     values = exercise.values("berta")
-    lab = pretended(tmp_path, exercise.name, {"python": 40001, "other": 40002})
+    languages = [plan.server for plan in exercise.scenario.plans]
+    lab = pretended(tmp_path, exercise.name, {name: 40001 + at for at, name in enumerate(languages)})
     found = Run(exercise, values, lab, lambda _words: None).go()
-    assert set(found) == {"python", "other"}
-    assert lab.done == ["up", "up python", "play", f"up {values['language']}", "play", "up"]
+    assert list(found) == languages
+    assert [word for word in lab.done if word.startswith("up")] == ["up wired", *(f"up {one}" for one in languages), "up"]
+    assert lab.done.count("play") == len(languages)
 
 
 def test_what_the_player_could_not_do_is_told(tmp_path: Path) -> None:
