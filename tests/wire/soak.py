@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lab.router.library import headline, text_of
 from tests.wire import expect
-from tests.wire.play import LATE_MS, Play, play
+from tests.wire.play import Play, patiently
 from tests.wire.shark import shark
 from tests.wire.stand import Stand, StandError
 from tests.wire.table import page
@@ -73,12 +73,7 @@ def labour(stand: Stand, cookies: str, work: Work, say: bool, again: int) -> Non
         name, version, as_shipped = job
         expected = expect.named(name, version, as_shipped)
         assert expected is not None
-        one = play(stand, expected, version)
-        for number in range(again):
-            if not one.complaints or one.late_ms < LATE_MS:
-                break
-            one = play(stand, expected, version)
-            one.repeats = number + 1
+        one = patiently(stand, expected, version, again)
         with work.lock:
             work.done.append(one)
             if say:
