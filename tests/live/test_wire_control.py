@@ -96,6 +96,9 @@ def test_a_broken_script_is_refused_with_line_and_column_and_the_old_one_stays(s
     assert "line 3, column 20: expected a unit of time" in done.stderr
     answer = stand.agent("wire").ask("load", request={"do": "load", "name": "broken", "text": broken})
     assert "line 2, column 16" in answer["error"]  # the wire itself refuses it, too
+    for text, words in (("client data " + "1" * 5000 + ": drop", "5000 digits"), ('client "\udcff"', "no UTF-8")):
+        answer = stand.agent("wire").ask("load", request={"do": "load", "name": "broken", "text": text})
+        assert words in answer["error"]  # asked directly, past the command that would have refused it
     assert "script lost-data, 1 rules" in stand.compose("exec", "-T", "wire", "wire", "show").stdout
 
 
