@@ -22,6 +22,8 @@ SETTLED_S = 6.0
 LATE_MS = 10.0
 """A wire that was so late for no reason of the script's shows that the machine had something else to do."""
 
+AGAIN = 4
+
 STATES = {"SYN-RECEIVED": " 03", "FIN-WAIT-1": " 04", "LAST-ACK": " 09"}
 """As Linux writes them in /proc/net/tcp."""
 
@@ -73,7 +75,7 @@ def play(stand: Stand, expected: Expectation, version: int) -> Play:
     return one
 
 
-def patiently(stand: Stand, expected: Expectation, version: int, again: int = 2) -> Play:
+def patiently(stand: Stand, expected: Expectation, version: int, again: int = AGAIN) -> Play:
     """Play it, and so often again at most if it went otherwise while the machine stood still."""
     one = play(stand, expected, version)
     for number in range(again):

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lab.router.library import headline, text_of
 from tests.wire import expect
-from tests.wire.play import Play, patiently
+from tests.wire.play import AGAIN, Play, patiently
 from tests.wire.shark import shark
 from tests.wire.stand import Stand, StandError
 from tests.wire.table import page
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.wire.soak", description="Play every ready scenario.")
     parser.add_argument("--times", type=int, default=20, help="how often each, over either IP version (default: 20)")
     parser.add_argument("--shipped", type=int, default=1, help="as often as shipped, without the long way (default: 1)")
-    parser.add_argument("--again", type=int, default=2, help="repeat a play in which the machine stood still (2 times)")
+    parser.add_argument("--again", type=int, default=AGAIN, help="repeat a play in which the machine stood still")
     parser.add_argument("--only", action="append", metavar="NAME", help="this scenario alone (may be repeated)")
     parser.add_argument("--stands", type=int, default=4, help="labs side by side (default: 4)")
     parser.add_argument("--net", type=int, default=110, help="the first lab's network: 198.18.NET (110)")
