@@ -24,11 +24,13 @@ def unlikely(name: str, found: Analysis, plan: Plan) -> str:
     return next((odd for rule in _RULES for odd in rule(name, found, plan)), "")
 
 
-def _damaged(_name: str, found: Analysis, plan: Plan) -> Iterator[str]:
-    if "corrupt" not in plan.wire:
-        for frame in found.frames:
-            if frame.damaged:
-                yield f"frame {frame.number} is damaged (a checksum is wrong), and nothing in the lab damages frames"
+def damaged(found: Analysis, plan: Plan) -> str:
+    """The first damaged frame in words, empty if there is none or the script asks for it. To be asked before anything
+    else: a damaged frame is not counted, and what it brought would seem to be missing."""
+    frame = next((frame for frame in found.frames if frame.damaged), None)
+    if frame is None or "corrupt" in plan.wire:
+        return ""
+    return f"frame {frame.number} is damaged (a checksum is wrong), and nothing in the lab damages frames"
 
 
 def _twice(_name: str, found: Analysis, plan: Plan) -> Iterator[str]:
@@ -77,4 +79,4 @@ def _other_tap(name: str, found: Analysis, plan: Plan) -> Iterator[str]:
         yield f"its SYN has {syn.ip_ttl} hops left, so it was not taken beside the {side}"
 
 
-_RULES: tuple[Callable[[str, Analysis, Plan], Iterator[str]], ...] = (_damaged, _twice, _backwards, _ahead, _other_tap)
+_RULES: tuple[Callable[[str, Analysis, Plan], Iterator[str]], ...] = (_twice, _backwards, _ahead, _other_tap)
