@@ -110,10 +110,10 @@ def test_no_recorded_run_is_unlikely() -> None:
 
 @pytest.mark.parametrize("name", sorted(exercises()))
 def test_bits_copies_and_swaps_are_found_in_every_exercise(name: str) -> None:
-    found = mutated(exercises()[name], 2).found
+    found = mutated(exercises()[name], 1).found
     assert set(found) == set(KINDS)
     refused = {kind: counts["refused"] for kind, counts in found.items()}
-    assert refused["bit"] + refused["duplicate"] >= 2, refused
+    assert refused["bit"] + refused["duplicate"] + refused["time"] >= 2, refused
     assert sum(found["swap"].values()) == refused["swap"], found["swap"]
 
 
