@@ -1,7 +1,7 @@
 """``echolab grade``: a class's submissions to grades, without Docker. What it does is imported only when it is called.
 
-Exit status: 0 whenever grading itself worked, whatever the grades (but with --least 1 if anybody has less); 1 if it could
-not be done; 2 asked wrongly.
+Exit status: 0 whenever grading itself worked, whatever the grades (but with --least 1 if anybody has less); 1 if it
+could not be done; 2 asked wrongly.
 """
 
 from __future__ import annotations

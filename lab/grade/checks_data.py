@@ -143,7 +143,8 @@ def messages_in(evidence: Evidence, told: Parameters) -> Expected:
     return Expected(
         len(inside),
         (record.number,),
-        f"Frame {record.number} brings octets of {many(len(inside), 'message')}: a segment is a piece of the stream, not a"
+        f"Frame {record.number} brings octets of {many(len(inside), 'message')}: a segment is a piece of the"
+        " stream, not a"
         " message.",
         f"Look at the text of frame {record.number} in the bytes pane: how many line feeds (0a) are in it?",
         one(record.number),
@@ -209,14 +210,18 @@ def _other_pair(value: float, taken: tuple[str, str], asked: tuple[str, str], at
     (first, second), (start, end) = taken, asked
     says = {word: PLACES[word][0] for word in (*taken, *asked)}
     if at[first] == at[start]:
-        sentence = f"That ends at {says[second]} (frame {at[second]}). The question is how long it was until {says[end]}."
+        sentence = (
+            f"That ends at {says[second]} (frame {at[second]}). The question is how long it was until {says[end]}."
+        )
     elif at[second] == at[end]:
         sentence = f"That counts from {says[first]} (frame {at[first]}). The question counts from {says[start]}."
         if first == "original" and start.endswith("retransmission"):
             sentence += f" Which of the copies can {says[end]} be the answer to?"
             return Mistake(value, "original-for-last", sentence)
     else:
-        sentence = f"That is the time from {says[first]} to {says[second]}. The question is from {says[start]} to {says[end]}."
+        sentence = (
+            f"That is the time from {says[first]} to {says[second]}. The question is from {says[start]} to {says[end]}."
+        )
     return Mistake(value, "other-frame", sentence)
 
 

@@ -52,7 +52,8 @@ def round_trip(evidence: Evidence, told: Parameters) -> Expected:
         "rtt": f"It begins with frame {last.data_frame}, which the {told['of']} sends, and ends with the frame that"
         " acknowledges it. Take the one time from the other; mind the unit of the Time column (seconds).",
         "srtt": "Take the round trips one after the other, and the rule of RFC 6298 §2.",
-        "rttvar": "You have one round trip R and nothing to compare it with. RFC 6298 §2.2 says which part of R counts as"
+        "rttvar": "You have one round trip R and nothing to compare it with. RFC 6298 §2.2 says which part of R"
+        " counts as"
         " its variation then.",
         "rto": "RFC 6298 §2.4 has something to say about a time-out that comes out very small.",
     }[what]
@@ -75,13 +76,15 @@ def _mistakes(found: Analysis, known: tuple[RttSample, ...], what: str) -> list[
             *mistake(
                 found.handshake.initial_rtt_ns and float(found.handshake.initial_rtt_ns),
                 "other-frame",
-                "That begins at the SYN. It is a round trip of the handshake, but part of it is how long this end took to"
+                "That begins at the SYN. It is a round trip of the handshake, but part of it is how long this end"
+                " took to"
                 " answer; TCP's own clock starts when this end sends.",
             ),
             *mistake(
                 found.handshake.syn_ns and float(found.handshake.syn_ns),
                 "one-hop-of-two",
-                "That is from the SYN to the SYN-ACK: how long the server took to answer, beside its own tap. The way to"
+                "That is from the SYN to the SYN-ACK: how long the server took to answer, beside its own tap. The"
+                " way to"
                 " the client and back is not in it.",
             ),
             *mistake(
@@ -113,7 +116,8 @@ def _mistakes(found: Analysis, known: tuple[RttSample, ...], what: str) -> list[
             *mistake(
                 last.rtt_ns / 4,
                 "misread",
-                "A quarter is the weight of a later measurement (RFC 6298 §2.3). This is the first one, and §2.2 is for it.",
+                "A quarter is the weight of a later measurement (RFC 6298 §2.3). This is the first one, and §2.2"
+                " is for it.",
             ),
         ]
     if what == "rto":
@@ -181,7 +185,8 @@ def answer_waits(evidence: Evidence, told: Parameters) -> Expected:
         f"The line came with frame {line.number}; its answer, frame {answer.number}, left {took_ms:.3g} ms later, right"
         f" after the ACK of frame {ack.number}: Nagle's algorithm is on there."
         if ack is not None
-        else f"The line came with frame {line.number}, and its answer, frame {answer.number}, left {took_ms:.3g} ms later,"
+        else f"The line came with frame {line.number}, and its answer, frame {answer.number}, left {took_ms:.3g} ms"
+        " later,"
         " though the answer before it was not yet acknowledged: Nagle's algorithm is off there (TCP_NODELAY).",
         f"In captures/{name}.pcapng: does a bare ACK of the client lie between the delayed line and its answer?",
         f"frame.number in {{{line.number}..{answer.number}}}",
@@ -219,7 +224,8 @@ def waiting_answers(evidence: Evidence, told: Parameters) -> Expected:
             *mistake(
                 0 if held else None,
                 "misread",
-                "Two small segments in a row, the first not yet acknowledged: unless the program said otherwise, Nagle's"
+                "Two small segments in a row, the first not yet acknowledged: unless the program said otherwise,"
+                " Nagle's"
                 " algorithm lets the second one wait. Look for a gap of some ten milliseconds before an answer.",
             ),
         ),

@@ -1,9 +1,9 @@
 """Whether a tap of the lab can have seen a capture: what no network and no kernel does gives a changed file away.
 
-Only rules of the protocols and of the lab count, never a kernel's habit: a damaged frame where nothing damages frames, a
-packet twice, a clock that runs backwards, an acknowledgment of what has not been sent yet, a time stamp echoed that nobody
-has sent, the other tap's view. What a fault script asks for is allowed. docs/exercises-mutations.md counts how much of what
-is changed on purpose is found; for certainty there is the class's key.
+Only rules of the protocols and of the lab count, never a kernel's habit: a damaged frame where nothing damages frames,
+a packet twice, a clock that runs backwards, an acknowledgment of what has not been sent yet, a time stamp echoed that
+nobody has sent, the other tap's view. What a fault script asks for is allowed. docs/exercises-mutations.md counts how
+much of what is changed on purpose is found; for certainty there is the class's key.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def damaged(found: Analysis, plan: Plan) -> str:
 
 
 def _twice(_name: str, found: Analysis, plan: Plan) -> Iterator[str]:
-    """The same identification twice is the network's copy: a retransmission is a packet of its own (RFC 6864 §4.3). Where
-    there is none, a segment that takes a number has another time stamp when it is sent again."""
+    """The same identification twice is the network's copy: a retransmission is a packet of its own (RFC 6864 §4.3).
+    Where there is none, a segment that takes a number has another time stamp when it is sent again."""
     seen: set[bytes] = set()
     for frame in found.frames if "duplicate" not in plan.wire else ():
         alike = frame.is_tcp and (bool(frame.ip_id) or frame.payload_bytes > 0 or bool(frame.bits & 3))

@@ -1,5 +1,5 @@
-"""The answers of anna's recorded runs, worked out a second time from what tshark reads, without any of our own code: the
-golden table that the grader's expected answers are held against (tests/unit/grade/golden.json).
+"""The answers of anna's recorded runs, worked out a second time from what tshark reads, without any of our own code:
+the golden table that the grader's expected answers are held against (tests/unit/grade/golden.json).
 
     python -m tests.exercises.golden --write
 
@@ -222,7 +222,12 @@ def old_numbers(found: Sequence[Row], by_client: bool) -> list[Row]:
     chosen = []
     for row in found:
         if row.tcp and row.client == by_client:
-            if highest is not None and row.len < 2 and not row.flags & (SYN | FIN | RST) and row.end == (highest - 1) % ALL32:
+            if (
+                highest is not None
+                and row.len < 2
+                and not row.flags & (SYN | FIN | RST)
+                and row.end == (highest - 1) % ALL32
+            ):
                 chosen.append(row)
             if highest is None or beyond(row.end, highest):
                 highest = row.end
@@ -350,6 +355,7 @@ def before(found: Sequence[Row], row: Row, by_client: bool) -> Row:
     return [r for r in found if r.tcp and r.client == by_client and r.n < row.n][-1]
 
 
+NAMED = ("client-address", "client-port", "server-address", "server-port")
 SIX = ("python", "javascript", "c", "cpp", "java", "csharp")
 ANSWERS: Mapping[str, Callable[[Parts], Any]] = {
     "01/ack-with-text": lambda p: third(p["talk"]).len > 0,
@@ -405,16 +411,11 @@ ANSWERS: Mapping[str, Callable[[Parts], Any]] = {
     "09/server-ports": lambda p: len({syn(found).one("tcp.dstport") for found in p.values()}),
     "09/client-ports": lambda p: len({syn(found).one("tcp.srcport") for found in p.values()}),
     "09/second-guest": lambda p: syn(p["guest-2"]).number("tcp.srcport"),
-    "09/told-apart": lambda p: [
+    "09/told-apart": lambda p: next(
         name
-        for name, one, other in zip(
-            ("client-address", "client-port", "server-address", "server-port"),
-            four(syn(p["guest-1"])),
-            four(syn(p["guest-2"])),
-            strict=True,
-        )
+        for name, one, other in zip(NAMED, four(syn(p["guest-1"])), four(syn(p["guest-2"])), strict=True)
         if one != other
-    ][0],
+    ),
     "09/one-number": lambda p: syn_ack(p["guest-1"]).seq == syn_ack(p["guest-2"]).seq,
     "09/answers-guest-2": lambda p: syn_ack(p["guest-2"]).ack,
     "10/segments-polite": lambda p: len(carrying(client(p["polite"]), -2)),
@@ -496,7 +497,9 @@ ANSWERS: Mapping[str, Callable[[Parts], Any]] = {
         r.len for r in p["told-at-client"] if r.client and r.n > next(i.n for i in p["told-at-client"] if i.icmp)
     ),
     "20/begins-again": lambda p: next(
-        r.seq for r in p["told-at-client"] if r.client and r.len and r.n > next(i.n for i in p["told-at-client"] if i.icmp)
+        r.seq
+        for r in p["told-at-client"]
+        if r.client and r.len and r.n > next(i.n for i in p["told-at-client"] if i.icmp)
     ),
     "20/announced": lambda p: syn_ack(p["told-at-client"]).number("tcp.options.mss_val"),
     "20/passed": lambda p: passed(quoted(p["told-at-client"]), p["told-at-server"]),
@@ -525,7 +528,9 @@ ANSWERS: Mapping[str, Callable[[Parts], Any]] = {
     "23/which-arrived": lambda p: twin(again(p["wait-at-client"])[-1], p["wait-at-server"]),
     "23/healed": lambda p: healed(p["wait-at-client"]).n,
     "23/no-sample": lambda p: healed(p["wait-at-client"]).t - again(p["wait-at-client"])[-1].t,
-    "24/which-waits": lambda p: max(("small-at-client", "big"), key=lambda name: max(samples(p[name], True), key=lambda one: one[0])[0]),
+    "24/which-waits": lambda p: max(
+        ("small-at-client", "big"), key=lambda name: max(samples(p[name], True), key=lambda one: one[0])[0]
+    ),
     "24/flight": lambda p: len(flight(p["small-at-client"])),
     "24/in-flight": lambda p: under_way(p["big"]),
     "24/which-loses": lambda p: max(("small-at-client", "big"), key=lambda name: resent(p[name])),
@@ -541,7 +546,10 @@ ANSWERS: Mapping[str, Callable[[Parts], Any]] = {
     "25/full": lambda p: len(syns(p["full-at-server"])),
     "26/survives": lambda p: ends_with(p["near-at-client"]),
     "26/blind": lambda p: (
-        -(-ALL32 // (before(p["near-at-client"], rst(p["near-at-client"]), True).window << shift(syn(p["near-at-client"]))))
+        -(
+            -ALL32
+            // (before(p["near-at-client"], rst(p["near-at-client"]), True).window << shift(syn(p["near-at-client"])))
+        )
     ),
     "26/asks-back": lambda p: next(
         r.n for r in p["near-at-client"] if r.client and not r.len and r.n > rst(p["near-at-client"]).n

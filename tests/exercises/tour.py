@@ -2,8 +2,8 @@
 
     python -m tests.exercises.tour --write docs/exercises-tour.md
 
-It starts a lab of its own, does what a student does (also the mistakes), and keeps every word that is printed. A unit test
-walks the same way with a pretended lab and compares, so the page cannot fall behind.
+It starts a lab of its own, does what a student does (also the mistakes), and keeps every word that is printed. A unit
+test walks the same way with a pretended lab and compares, so the page cannot fall behind.
 """
 
 from __future__ import annotations
@@ -52,7 +52,14 @@ def walk(do: Do, room: Path) -> list[Step]:
         steps.append(Step(says, (), _fill(room / "work" / NAME / ANSWERS, answers, section)))
 
     command("Where am I, and what comes next?", "learn")
-    command("The first exercise. A name is asked for once; it seeds everything.", "exercise", "start", "1", "--student", STUDENT)
+    command(
+        "The first exercise. A name is asked for once; it seeds everything.",
+        "exercise",
+        "start",
+        "1",
+        "--student",
+        STUDENT,
+    )
     edit("First the prediction, in `work/01-three-way-handshake/answers.toml`:", {"ack-with-text": "no"}, "predict")
     command("Then the scenario is played in the lab, and the tap's captures are fetched.", "exercise", "run", "1")
     edit("A look into the capture, and some first answers, most of them wrong:", WRONG, "answers")
@@ -62,7 +69,8 @@ def walk(do: Do, room: Path) -> list[Step]:
     edit("With a second look the answers are:", _right(room), "answers")
     command("", "exercise", "check", "1")
     command(
-        "Who likes it better leaves `watch` running in a second terminal: it checks whenever something is saved, and ends"
+        "Who likes it better leaves `watch` running in a second terminal: it checks whenever something is saved,"
+        " and ends"
         " when all is right.",
         "exercise",
         "watch",

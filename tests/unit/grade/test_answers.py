@@ -131,7 +131,9 @@ def test_the_reader_is_the_standard_librarys_where_there_is_one() -> None:
     assert toml.reader.loads("a = 1") == {"a": 1}
 
 
-@pytest.mark.parametrize(("given", "form"), [("1460.0", "integer"), ("8.", "frame"), ("frame 8.", "frame"), ("1460.", "seq")])
+@pytest.mark.parametrize(
+    ("given", "form"), [("1460.0", "integer"), ("8.", "frame"), ("frame 8.", "frame"), ("1460.", "seq")]
+)
 def test_a_whole_number_may_end_in_a_point(given: str, form: str) -> None:
     assert understand(given, form) == (1460 if "1460" in given else 8)
 

@@ -1,4 +1,5 @@
-"""Feedback on a wrong answer to one question does not hand out the answer to another, and names what really went wrong."""
+"""Feedback on a wrong answer to one question does not hand out the answer to another, and names what really went
+wrong."""
 
 from __future__ import annotations
 
@@ -160,7 +161,9 @@ def test_one_beside_a_large_count_is_a_slip() -> None:
     assert mark(asked, int(value) - 1, evidence).mistake == "off-by-one"
 
 
-@pytest.mark.parametrize(("name", "asked"), [("07-reset-four-ways", "refused-number"), ("21-nobody-answers", "refusal-number")])
+@pytest.mark.parametrize(
+    ("name", "asked"), [("07-reset-four-ways", "refused-number"), ("21-nobody-answers", "refusal-number")]
+)
 def test_the_number_of_a_syn_for_its_acknowledgment_is_told_by_the_syn(name: str, asked: str) -> None:
     value = int(expected(question(name, asked), recorded_evidence(name)).value)
     told = marked(name, asked, str(value - 1))
@@ -194,4 +197,6 @@ def test_of_a_prediction_nothing_is_told_before_what_came_is_answered() -> None:
 def test_a_question_whose_frame_is_not_there_keeps_nothing_back() -> None:
     name = "10-nagle-and-delayed-ack"
     with pytest.raises(NotShownError):
-        expected(Question("x", "", "frame", "frame-at", {"at": "held-back", "part": "swift"}, ()), recorded_evidence(name))
+        expected(
+            Question("x", "", "frame", "frame-at", {"at": "held-back", "part": "swift"}, ()), recorded_evidence(name)
+        )

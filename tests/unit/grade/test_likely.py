@@ -97,7 +97,10 @@ def test_what_a_script_asks_for_is_allowed(tmp_path: Path) -> None:
     routed = tuple(replace(one, ip_ttl=63) if one.ip_ttl else one for one in frames)
     corrupt = replace(plain, wire="client data 1: corrupt")
     assert damage(damaged, corrupt) == unlikely(PART, replace(evidence, frames=routed), corrupt) == ""
-    assert unlikely(PART, replace(copied, frames=(*routed[: at + 1], *routed[at:])), replace(plain, wire="duplicate")) == ""
+    assert (
+        unlikely(PART, replace(copied, frames=(*routed[: at + 1], *routed[at:])), replace(plain, wire="duplicate"))
+        == ""
+    )
 
 
 def test_no_recorded_run_is_unlikely() -> None:

@@ -109,7 +109,11 @@ def test_the_server_is_changed_and_changed_back(tmp_path: Path) -> None:
     lab = pretended(tmp_path, exercise.name, {name: 40001 + at for at, name in enumerate(languages)})
     found = Run(exercise, values, lab, lambda _words: None).go()
     assert list(found) == languages
-    assert [word for word in lab.done if word.startswith("up")] == ["up wired", *(f"up {one}" for one in languages), "up"]
+    assert [word for word in lab.done if word.startswith("up")] == [
+        "up wired",
+        *(f"up {one}" for one in languages),
+        "up",
+    ]
     assert lab.done.count("play") == len(languages)
 
 
