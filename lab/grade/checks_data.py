@@ -192,6 +192,23 @@ _FAMILIES = (
 """Places between which people measure by mistake: whoever asks for one pair gets the others as mistakes with a name."""
 
 
+_SHORT = {
+    "original": "the original",
+    "retransmission": "its first copy",
+    "second-retransmission": "its second copy",
+    "third-retransmission": "its third copy",
+    "last-retransmission": "its last copy",
+    "healed": "the ACK that covers it",
+    "third-last-reply": "the first of the two answers",
+    "second-last-reply": "the second one",
+}
+"""Places in a sentence that speaks of several of one family."""
+
+
+def _short(word: str) -> str:
+    return _SHORT.get(word, PLACES[word][0])
+
+
 def _other_pairs(found: Analysis, start: str, end: str) -> list[Mistake]:
     """The times between other places of the same family."""
     family = next((words for words in _FAMILIES if start in words and end in words), (start, end))
@@ -208,7 +225,7 @@ def _other_pairs(found: Analysis, start: str, end: str) -> list[Mistake]:
 
 def _other_pair(value: float, taken: tuple[str, str], asked: tuple[str, str], at: Mapping[str, int]) -> Mistake:
     (first, second), (start, end) = taken, asked
-    says = {word: PLACES[word][0] for word in (*taken, *asked)}
+    says = {word: _short(word) for word in (*taken, *asked)}
     if at[first] == at[start]:
         sentence = (
             f"That ends at {says[second]} (frame {at[second]}). The question is how long it was until {says[end]}."
@@ -216,7 +233,7 @@ def _other_pair(value: float, taken: tuple[str, str], asked: tuple[str, str], at
     elif at[second] == at[end]:
         sentence = f"That counts from {says[first]} (frame {at[first]}). The question counts from {says[start]}."
         if first == "original" and start.endswith("retransmission"):
-            sentence += f" Which of the copies can {says[end]} be the answer to?"
+            sentence += f" Which of the copies can {says[end]} answer? The ones before it were lost."
             return Mistake(value, "original-for-last", sentence)
     else:
         sentence = (
@@ -241,7 +258,7 @@ def time_between(evidence: Evidence, told: Parameters) -> Expected:
         value,
         (start.number, end.number),
         f"From frame {start.number} ({PLACES[told['start']][0]}) to frame {end.number} ({PLACES[told['end']][0]}).",
-        f"Find {PLACES[told['start']][0]} and {PLACES[told['end']][0]}, and take one time from the other.",
+        f"Find {_short(told['start'])} and {_short(told['end'])}, and take one time from the other.",
         f"frame.number >= {start.number} && frame.number <= {end.number}",
         tolerance=max(2_000.0, abs(value) * 0.05),
         wide="tcp",
@@ -250,8 +267,8 @@ def time_between(evidence: Evidence, told: Parameters) -> Expected:
             *mistake(
                 float(end.time_ns - found.start_ns) if start.time_ns != found.start_ns else None,
                 "other-frame",
-                f"That is the time of {PLACES[told['end']][0]} since the capture began. The question is how long it was"
-                f" after {PLACES[told['start']][0]}.",
+                f"That is the time of {_short(told['end'])} since the capture began. The question is how long it was"
+                f" after {_short(told['start'])}.",
             ),
         ),
     )

@@ -126,7 +126,7 @@ def test_a_time_between_other_frames_is_told_and_is_no_wrong_unit(
 def test_the_original_for_the_last_copy_is_answered_as_a_tutor_would() -> None:
     told = marked("23-back-off", "no-sample", "1683.0 ms")
     assert told.mistake == "original-for-last"
-    assert "counts from the first transmission of the segment that was lost" in told.words
+    assert "counts from the original (frame 8)" in told.words
     assert "Which of the copies" in told.words
 
 
