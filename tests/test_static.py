@@ -85,3 +85,16 @@ def test_no_module_is_longer_than_one_idea() -> None:
 def test_every_module_opens_by_saying_what_it_is_for() -> None:
     modules = [path for path in (ROOT / "lab").rglob("*.py") if path.stat().st_size]
     assert [path for path in modules if not path.read_text("utf-8").startswith('"""')] == []
+
+
+def test_no_text_file_has_a_carriage_return_in_the_repository_or_after_a_checkout() -> None:
+    """A text file that needs one (a fixture of a test) is marked -text in .gitattributes."""
+    listed = subprocess.run(["git", "ls-files", "--eol"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    rows = [(words.split(maxsplit=2), path) for words, path in (line.split("\t", 1) for line in listed.splitlines())]
+    assert len(rows) > 500
+    unmarked = [(stored, here, path) for ((stored, here, attributes), path) in rows if "/-text" not in attributes]
+    assert [row for row in unmarked if {"crlf", "mixed"} & {row[0].removeprefix("i/"), row[1].removeprefix("w/")}] == []
+    assert [row for row in unmarked if row[0] == "i/-text"] == [], "octets must be marked binary"
+    assert [
+        path for ((*_, attributes), path) in rows if "/-text" not in attributes and "eol=lf" not in attributes
+    ] == []

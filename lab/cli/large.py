@@ -8,6 +8,7 @@ same time. Small files are simply read.
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from pathlib import Path
 
 from lab.analysis.stats import Statistics
@@ -24,6 +25,8 @@ LARGE_BYTES = 8 * 1024 * 1024
 MOST_FRAMES = 300_000
 """Of one session: each frame that is analysed takes some kilobytes."""
 _AROUND_NS = 1_000_000_000
+_REUSE_NS = 60_000_000_000
+"""So long before a session one between the same ports matters: its TIME-WAIT may last (RFC 9293 §3.6.1)."""
 
 
 def is_large(path: Path) -> bool:
@@ -34,13 +37,13 @@ def is_large(path: Path) -> bool:
         return False
 
 
-def counted(path: Path) -> list[SessionTotals]:
-    """Totals of every session of a file. Progress is shown on a terminal."""
+def counted(path: Path, left_over: Callable[[int], None] | None = None) -> list[SessionTotals]:
+    """Totals of every session of a file. Progress is shown on a terminal. left_over: see ``quick_frames``."""
     counting = Statistics()
     gc.disable()  # millions of small tuples, none of them in a cycle: to look for cycles takes a tenth of the time
     try:
         with Progress(path) as progress:
-            counting.take(quick_frames(path, progress.tell))
+            counting.take(quick_frames(path, progress.tell, left_over))
         return counting.sessions()
     finally:
         gc.enable()
@@ -80,9 +83,13 @@ def frames_of_session(path: Path, chosen: SessionTotals) -> tuple[list[Frame], C
         for packet in reader:
             progress.tell(reader.parser.whole_bytes)
             frame = packet.frame
-            if not first_ns <= frame.time_ns <= last_ns:
+            if not first_ns - _REUSE_NS <= frame.time_ns <= last_ns:
                 continue
             read = parse(frame)
-            if not isinstance(read, Segment) or {str(read.source), str(read.destination)} == ends:
+            if isinstance(read, Segment):
+                wanted = {str(read.source), str(read.destination)} == ends
+            else:
+                wanted = frame.time_ns >= first_ns
+            if wanted:
                 found.append(frame)
     return found, reader

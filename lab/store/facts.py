@@ -132,13 +132,14 @@ def withheld(certificate: Certificate, not_written: int) -> tuple[str, ...]:
     return reasons
 
 
-def section_comment(name: str, verdict: str, reasons: Sequence[str]) -> str:
-    """Verdict and certificate in words, for the section header: Wireshark shows it under Capture File Properties."""
+def section_comment(name: str, run: str, verdict: str, reasons: Sequence[str]) -> str:
+    """Which session it is, verdict and certificate in words, for the section header: Wireshark shows it under Capture
+    File Properties.
+    """
+    told = f"Session {name} of run {run}. Verdict: {verdict}."
     if not reasons:
-        return (
-            f"Session {name}. Verdict: {verdict}. Certificate: complete; every frame of this session is in this file."
-        )
-    return f"Session {name}. Verdict: {verdict}. Certificate withheld: {' '.join(reasons)}"
+        return f"{told} Certificate: complete; every frame of this session is in this file."
+    return f"{told} Certificate withheld: {' '.join(reasons)}"
 
 
 def statistics_comment(received: int, dropped: int, not_written: int) -> str:

@@ -2,19 +2,21 @@
 
 A list that lies beside the files goes wrong the day somebody deletes, copies or edits one. Reading a few thousand
 small files takes less than a second. A file that cannot be read is listed too, with its problem, so that nothing
-silently vanishes.
+silently vanishes. Where a JSON is lost or spoiled and its run is over, its facts are told anew from the capture
+(lab.store.rebuild), and the problem says so.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lab.store.errors import CaptureFileError
 from lab.store.facts import OPEN, count
 from lab.store.files import read_json
+from lab.store.rebuild import is_closed, rebuilt
 from lab.store.run import RUN_FACTS, latest_run, run_folders, run_order
 
 
@@ -75,7 +77,20 @@ def run_sessions(folder: Path) -> list[SessionEntry]:
     except OSError:
         return []
     found = [_entry(folder, stem, stem in described, sizes) for stem in described | sizes.keys()]
+    lost = [number for number, entry in enumerate(found) if not entry.facts and entry.octets]
+    if lost and is_closed(folder):
+        for number in lost:
+            found[number] = _told_anew(found[number])
     return sorted(found, key=lambda entry: (entry.ordinal, entry.name))
+
+
+def _told_anew(entry: SessionEntry) -> SessionEntry:
+    try:
+        facts = rebuilt(entry.pcapng_path)
+    except CaptureFileError:
+        return entry
+    problem = f"{entry.problem}; told anew from its frames, unsigned"
+    return replace(entry, verdict=str(facts["verdict"]), problem=problem, facts=facts)
 
 
 def unreadable_runs(captures: Path) -> list[str]:

@@ -91,9 +91,13 @@ class Lab:
         return result
 
     def up(self) -> None:
-        """Start everything and wait until the demo client has ended."""
-        self.compose("up", "--detach", "--quiet-pull")
-        until(lambda: self.container("client").status == "exited", "the demo client's end")
+        """Start everything and wait until the demo client has ended; what does not come up whole is taken down."""
+        try:
+            self.compose("up", "--detach", "--quiet-pull")
+            until(lambda: self.container("client").status == "exited", "the demo client's end")
+        except BaseException:
+            self.down()
+            raise
 
     def down(self) -> None:
         """Containers and networks gone; the captures stay."""
@@ -221,7 +225,7 @@ def oracle() -> Oracle:
 @pytest.fixture(scope="session")
 def images() -> None:
     """The lab's images, built from the tree as it is."""
-    subprocess.run(["docker", "compose", "build", "-q"], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(["docker", "compose", "--profile", "*", "build", "-q"], cwd=ROOT, check=True, capture_output=True)
 
 
 def private_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from lab.analysis import analyse
+from lab.store.reader import read_capture
 from tests.unit.analysis.scenes import OPEN, doubled, frames_of, kinds, look, only, swapped, without
 
 BURST = (
@@ -201,3 +205,12 @@ def test_a_syn_sent_again_is_told_with_its_wait(version: int) -> None:
     found = only(look(trace, version=version), "syn-retransmission")
     assert (found.frames, found.facts["gap_ns"]) == ((1, 2), 1_000_000_000)
     assert "syn-retransmission" not in kinds(look(OPEN))
+
+
+def test_a_tail_loss_probe_before_the_time_outs_doubles_nothing_and_hides_nothing() -> None:
+    recorded = Path("tests/unit/grade/recorded/23-back-off/wait-at-client.pcapng")
+    [analysis] = analyse(read_capture(recorded).frames)
+    assert [one.cause for one in analysis.client.retransmissions][:2] == ["tail-loss-probe", "timeout"]
+    found = only(analysis, "rto-backoff")
+    assert found.frames == (8, 10, 11, 12)
+    assert found.facts["waits"] == "208 ms, 436 ms, 832 ms"
