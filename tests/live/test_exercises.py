@@ -1,7 +1,7 @@
 """Every exercise, live: played once in the composed lab as a student would, solved from the student's own capture and
 passed; nothing answered, nothing passed; every misconception that is planted is recognised in that very capture.
-Every day another one of the twenty students plays (ECHO_STUDENT names one); ``python -m tests.exercises.soak`` does the same
-for all of them."""
+Every day another one of the twenty students plays (ECHO_STUDENT names one); ``python -m tests.exercises.soak`` does
+the same for all of them."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def test_an_exercise_can_be_played_and_passed(name: str, composed: play.Lab, of_
 
 
 def passed(exercise: Exercise, lab: play.Lab, root: Path) -> tuple[Path, Result]:
-    """Played and solved. On a busy machine a capture may not show what is asked for; then a student is told to play again,
-    and so it is done here, three times at most."""
+    """Played and solved. On a busy machine a capture may not show what is asked for; then a student is told to play
+    again, and so it is done here, three times at most."""
     for attempt in range(MOST_TRIES):
         folder, said = played(lab, exercise, STUDENT, root, attempt)
         assert said, "nothing was told of what was played"
