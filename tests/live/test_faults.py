@@ -19,6 +19,7 @@ from lab.store.index import SessionEntry, sessions
 from lab.store.reader import read_capture
 from tests.live.conftest import Oracle, until
 from tests.live.faults import Bench, bench_of, certified, digest, dropped_in_file, interface_of, reasons, say
+from tests.marked import MARK
 
 OWNER = 12345
 """Who owns the captures in the test of strange files: neither root, who may read everything, nor anybody else here."""
@@ -294,7 +295,7 @@ def test_strange_files_in_captures_stop_neither_the_tap_nor_the_command_and_each
     ]
     done = subprocess.run(
         [
-            *("docker", "run", "--rm", "-i", "--network", "none", "--user", str(OWNER), "--cap-drop", "ALL"),
+            *("docker", "run", "--rm", "-i", *MARK, "--network", "none", "--user", str(OWNER), "--cap-drop", "ALL"),
             *("-v", f"{captures}:/captures:ro", "--entrypoint", "python3"),
             *(stage.lab.container("server-tap").image.tags[0], "-c", ASK),
         ],
