@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -143,11 +142,10 @@ def _measure(name: str, value: object) -> str:
 def _bounds(value: object) -> str:
     if not isinstance(value, list):
         return f"{value:,}" if isinstance(value, int) else str(value)
-    pairs = (
-        [f"{low:g} to {high:g}" for low, high in itertools.pairwise(value[-2:])] if isinstance(value[0], str) else []
-    )
-    pairs = pairs or [f"{low:g} to {high:g}" for low, high in zip(value[::2], value[1::2], strict=True)]
-    return (f"behind `{value[0]}` " if isinstance(value[0], str) else "") + ", ".join(pairs)
+    if isinstance(value[0], str):
+        return f"behind `{value[0]}` {_bounds(value[1:])}"
+    pairs = [(f"{low:g}", f"{high:g}") for low, high in zip(value[::2], value[1::2], strict=True)]
+    return ", ".join(low if low == high else f"{low} to {high}" for low, high in pairs)
 
 
 def _words(patterns: Sequence[str]) -> str:
