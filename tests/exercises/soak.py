@@ -244,8 +244,8 @@ def run(
 def page(rows: Sequence[Row], students: Sequence[str], before: str = "") -> str:
     """The table as a page of the docs. before: the page as it was; rows of exercises that were not played stay."""
     rows = sorted(rows, key=lambda row: row.exercise.name)
-    kept = {line[2:4]: line for line in before.splitlines() if _ROW.match(line)}
-    named = {one.name[:2] for one in load_all()}
+    titles = {f"| {one.name[:2]} {one.title} |" for one in load_all()}
+    kept = {line[2:4]: line for line in before.splitlines() if _ROW.match(line) and _title(line) in titles}
     lines = [
         "# Every exercise, played live",
         "",
@@ -254,7 +254,7 @@ def page(rows: Sequence[Row], students: Sequence[str], before: str = "") -> str:
         "scenario of their own. *Passed*: the solution, reckoned from that student's own capture, gets full marks.",
         "*Unanswered*: the empty answer sheet fails, because nothing is answered. *Refused*: with the capture of the",
         "student before, it is refused. *Again*: how often a capture did not show what was asked for (the machine was",
-        "busy), so that it had to be played again.",
+        "busy), so that it had to be played again. An exercise that `--only` left out keeps the row of its last run.",
         "",
         "| exercise | passed | unanswered | another's capture refused | again | seconds to play (median, longest) |",
         "|---|---|---|---|---|---|",
@@ -266,12 +266,17 @@ def page(rows: Sequence[Row], students: Sequence[str], before: str = "") -> str:
             f" {row.unanswered_open} of {len(students)} | {row.refused_others} of {len(students) - 1} |"
             f" {row.again} | {took[len(took) // 2]:.1f}, {took[-1]:.1f} |"
         )
-    told = [kept[number] for number in sorted(kept) if number in named]
+    told = [kept[number] for number in sorted(kept)]
     counts = [match for line in told if (match := _ROW.match(line))]
     total, plays = sum(int(match[1]) for match in counts), sum(int(match[2]) for match in counts)
     lines += [*told, "", f"{total} of {plays} plays passed."]
     lines += [f"- {row.exercise.name}, {problem}" for row in rows for problem in row.problems]
     return "\n".join(lines) + "\n"
+
+
+def _title(line: str) -> str:
+    """The first cell of a row, with the bars around it."""
+    return "|".join(line.split("|")[:2]) + "|"
 
 
 def record(lab: play.Lab, exercise: Exercise, scratch: Path) -> None:
@@ -289,7 +294,9 @@ def main() -> int:
     reader = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     reader.add_argument("--ids", type=int, default=20, help="how many students")
     reader.add_argument("--only", default="", help="exercises whose name begins so, separated by commas")
-    reader.add_argument("--write", type=Path, help="write the page there; exercises that --only leaves out keep their row")
+    reader.add_argument(
+        "--write", type=Path, help="write the page there; exercises that --only leaves out keep their row"
+    )
     reader.add_argument("--record", action="store_true", help="record anna's runs for the unit tests instead")
     reader.add_argument("--project", default="echolab-exercise-soak")
     reader.add_argument("--network", type=int, default=45, help="third number of the lab's network 198.18.N")
