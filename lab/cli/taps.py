@@ -25,7 +25,9 @@ from lab.report.mermaid import ladder_mermaid
 from lab.report.pairing import crossing_rungs, path_lines
 from lab.report.rungs import Rung
 from lab.report.svgladder import ladder_svg
+from lab.report.twopage import two_page
 from lab.report.twotaps import two_taps
+from lab.session.words import count
 from lab.store.index import SessionEntry, sessions
 
 
@@ -41,7 +43,10 @@ def add_command(command: Adder) -> None:
     form = made.add_mutually_exclusive_group()
     form.add_argument("--svg", action="store_true", help="a ladder as a picture (SVG), on standard output")
     form.add_argument("--mermaid", action="store_true", help="a ladder as a Mermaid diagram")
-    form.add_argument("--json", action="store_true", help="for programs: every frame with its fate")
+    form.add_argument("--html", action="store_true", help="a report: one HTML file, on standard output")
+    form.add_argument(
+        "--json", action="store_true", help="for programs: every frame with its fate (docs/compare.schema.json)"
+    )
     made.add_argument("--raw", action="store_true", help="sequence numbers as in the header")
     made.add_argument("--width", type=int, help="columns (default: the terminal's)")
     made.add_argument("--ascii", action="store_true", help="no arrows and lines but ASCII")
@@ -49,9 +54,9 @@ def add_command(command: Adder) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    for form in ("json", "svg", "mermaid"):
+    for form, more in (("json", ("raw",)), ("svg", ("log",)), ("mermaid", ("log",)), ("html", ())):
         if getattr(options, form):
-            never = ("width", "ascii", *(("raw",) if form == "json" else ("log",)))
+            never = ("width", "ascii", *more)
             refuse_together(options, f"--{form}", never)
     if options.client and not options.server:
         raise RefusedError("name two captures, the client's tap's and the server's; or none: the latest", ASKED_WRONGLY)
@@ -71,6 +76,8 @@ def _compare(options: argparse.Namespace) -> int:
             **({"wire": list(done)} if done is not None else {}),
         }
         print(json.dumps(told, indent=1, ensure_ascii=False))
+    elif options.html:
+        print(two_page(found, every, [path.name for path in paths], done), end="")
     elif options.svg:
         print(ladder_svg(every, f"{found.client_tap.name}, two taps", client, server))
     elif options.mermaid:
@@ -115,7 +122,7 @@ def _one_pair(paths: list[Path], session: int | None) -> Comparison:
             f"both have {len(pairs)} sessions: say which with --session 1 to {len(pairs)}", ASKED_WRONGLY
         )
     if session is not None and not 1 <= session <= len(pairs):
-        raise RefusedError(f"they share {len(pairs)} sessions: there is no session {session}", ASKED_WRONGLY)
+        raise RefusedError(f"they share {count(len(pairs), 'session')}: there is no session {session}", ASKED_WRONGLY)
     return compare(*pairs[(session or 1) - 1]())
 
 
@@ -136,7 +143,7 @@ def _itself(pair: tuple[Analysis, Analysis]) -> tuple[Analysis, Analysis]:
 
 def _large_pairs(paths: list[Path]) -> list[Pair]:
     """The same where a file does not fit into memory: by the totals of the sessions; only what is asked for is read."""
-    client, server = (counted(path, partial(tell_cut, path)) for path in paths)
+    client, server = (list(counted(path, partial(tell_cut, path))) for path in paths)
     found: list[Pair] = []
     for mine in client:
         its = next((one for one in server if _same(mine, one)), None)

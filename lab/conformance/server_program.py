@@ -108,6 +108,10 @@ class Running:
             lines.append(line)
         return lines
 
+    def has_said(self, sentence: str) -> bool:
+        """Whether this is on its standard error already; it may still run."""
+        return f"echo-server: {sentence}\n".encode() in bytes(self._errors)
+
     def errors(self) -> str:
         """Its standard error; it must have ended."""
         self._readers[1].join(self.patience_s)

@@ -111,8 +111,8 @@ ERRORS = [
     *(
         Case(f"server-{name}", f"{variable}={text} is out of range: a sentence, status 2", "contract: errors", _ERROR,
              _wrong(["--port", "0"], 2, wording.bad_number(variable, text, 1, most), {variable: text}))
-        for name, variable, text, most in (("max-line-word", "ECHO_MAX_LINE", "1e6", 1 << 30),
-                                           ("max-line-zero", "ECHO_MAX_LINE", "0", 1 << 30),
+        for name, variable, text, most in (("max-line-word", "ECHO_MAX_LINE", "1e6", 1 << 26),
+                                           ("max-line-zero", "ECHO_MAX_LINE", "0", 1 << 26),
                                            ("flush-high", "ECHO_FLUSH_MS", "60001", 60_000))
     ),
     Case("server-log-word", "ECHO_LOG=all is none: a sentence, status 2", "contract: errors", _ERROR,

@@ -11,6 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from tests.marked import MARK
+
 RECORDED = Path(__file__).resolve().parents[1] / "unit" / "grade" / "recorded"
 SERVER_PORTS = (7, 9, 7005, 7006)
 ALL32 = 1 << 32
@@ -71,7 +73,7 @@ def command(path: Path) -> list[str]:
         return words
     words[2] = f"/captures/{path.name}"
     mount = f"{path.parent.resolve()}:/captures:ro"
-    return ["docker", "run", "--rm", "--network", "none", "-v", mount, "echolab/oracle", *words]
+    return ["docker", "run", "--rm", *MARK, "--network", "none", "-v", mount, "echolab/oracle", *words]
 
 
 def rows(path: Path) -> list[Row]:

@@ -35,7 +35,7 @@ def composed(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     lab = lab_of("echolab-exercises", 44, folder)
     down = ["--profile", "*", "down", "--timeout", "1", "--remove-orphans", "--volumes"]
     lab.compose(down)
-    lab.compose(["build", "--quiet", "player"], timeout_s=600)
+    lab.compose(["build", "--quiet", "server-tap", "learn"], timeout_s=600)
     yield lab
     lab.compose(down)
     shutil.rmtree(folder, ignore_errors=True)
