@@ -39,10 +39,12 @@ Losing = Callable[[], None]
 
 class Intake(Protocol):
     """What the tap asks of it. take: frames of at most so many blocks. settle: a turn is over, nothing may wait longer
-    than it should. empty: nothing waits any more. forget: a session has been closed. finish: the tap ends."""
+    than it should. catch_up: no frame may wait whose session the tracker does not know yet. empty: nothing waits any
+    more. forget: nothing of this session waits any more, nor is anything remembered. finish: the tap ends."""
 
     def take(self, blocks: int) -> None: ...
     def settle(self) -> None: ...
+    def catch_up(self) -> None: ...
     def empty(self) -> None: ...
     def forget(self, session: Session) -> None: ...
     def finish(self) -> None: ...
@@ -88,6 +90,9 @@ class Direct:
 
     def settle(self) -> None:
         self._lane.settle()
+
+    def catch_up(self) -> None:
+        """A session's first frames never wait."""
 
     def empty(self) -> None:
         self._lane.book_all()
@@ -140,6 +145,9 @@ class Spooled:
     def settle(self) -> None:
         if self._spool.frames < SOON_FRAMES or time.monotonic() - self._since > HOLD_S:
             self.empty()
+
+    def catch_up(self) -> None:
+        self.empty()
 
     def empty(self) -> None:
         if self._spool.frames:

@@ -16,20 +16,27 @@ the teacher's engine.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from lab.store.files import read_json, without_waiting
 
+LIBRARY = Path(__file__).with_name("_digest.so")
+
 FORMAT = "echolab-digest-1"
 ALGORITHM = "HMAC-SHA256"
 UNSIGNED = "unsigned"
 _CHUNK_BYTES = 128 * 1024
+_AT_ONCE = 16
+"""Files open at once while they are digested."""
 
 State = Literal["genuine", "edited", "other-key", "unsigned", "unreadable"]
 
@@ -54,6 +61,45 @@ def file_sha256(path: Path) -> str:
         while size := file.readinto(piece):
             digest.update(piece[:size])
     return digest.hexdigest()
+
+
+def files_sha256(paths: Sequence[Path], library: ctypes.CDLL | None = None) -> list[str | OSError]:
+    """The same of many files: for each its digest, or why it could not be read.
+
+    library: from ``load_library``, which does two files in the time of one and a half.
+    """
+    return [answer for at in range(0, len(paths), _AT_ONCE) for answer in _some(paths[at : at + _AT_ONCE], library)]
+
+
+def load_library(path: Path = LIBRARY) -> ctypes.CDLL | None:
+    """The quick way in C (images/lab/native/digest.c); None where it is not there, or not for this processor."""
+    with contextlib.suppress(OSError):
+        library = ctypes.CDLL(str(path))
+        if library.digest_is_here():
+            return library
+    return None
+
+
+def _some(paths: Sequence[Path], library: ctypes.CDLL | None) -> list[str | OSError]:
+    if library is not None and len(paths) > 1:
+        opened: list[int] = []
+        try:
+            opened += (os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK) for path in paths)
+            octets = ctypes.create_string_buffer(32 * len(paths))
+            if library.digest_files((ctypes.c_int * len(paths))(*opened), len(paths), octets) == len(paths):
+                return [octets.raw[at : at + 32].hex() for at in range(0, len(octets), 32)]
+        except OSError:
+            pass  # one by one it is found out which
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
+    answers: list[str | OSError] = []
+    for path in paths:
+        try:
+            answers.append(file_sha256(path))
+        except OSError as cause:
+            answers.append(cause)
+    return answers
 
 
 def canonical(facts: Mapping[str, object]) -> bytes:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lab.session.events import Closed, Event, Recorded
 from lab.store.blocks import FileHeader, InterfaceFacts, SectionFacts
-from lab.store.digest import file_sha256, sign
+from lab.store.digest import files_sha256, load_library, sign
 from lab.store.errors import StoreError, store_error
 from lab.store.facts import (
     OPEN,
@@ -80,6 +80,7 @@ class SessionStore:
         self._buffer_limit_bytes = buffer_limit_bytes
         self._header = FileHeader(section, interface, names)
         self._pool = DescriptorPool(descriptor_limit, self._make_folder_again)
+        self._library = load_library()
         # By the session itself, not its name: making the name takes longer than writing the frame.
         self._live: dict[SessionFacts, LiveSession] = {}
         self._dirty: dict[SessionFacts, LiveSession] = {}
@@ -128,8 +129,7 @@ class SessionStore:
                 live = self._late(session)
                 if live is None:
                     return
-            if live.wait_ns is not None:
-                self._closing.pop(session, None)
+            self._closing.pop(session, None)
             frame = event.frame
             if live.first_ns is None:
                 live.first_ns = frame.time_ns
@@ -141,10 +141,8 @@ class SessionStore:
             if self._pending_bytes > self._buffer_limit_bytes:
                 self.flush()
         elif isinstance(event, Closed):
-            if live is not None and live.wait_ns is not None:
+            if live is not None:
                 self._closing[session] = live
-            elif live is not None:
-                self._finish(live)
         elif live is None:
             path = self.run.path / f"{session.name}.pcapng"
             live = LiveSession(
@@ -166,11 +164,12 @@ class SessionStore:
             self.totals.frames += frames
             self.totals.frames_not_written += frames
             return
-        if live.wait_ns is not None:
-            self._closing.pop(session, None)
+        self._closing.pop(session, None)
         live.last_ns = last_ns
         live.frames += frames
         self.totals.frames += frames
+        if live.told_open and live.file.write_blocks(octets, frames):
+            return
         self._pending_bytes = max(self._pending_bytes - live.file.pending_bytes, 0)
         live.file.append_blocks(octets, frames)
         self._dirty.pop(session, None)
@@ -179,14 +178,13 @@ class SessionStore:
     def flush(self) -> None:
         """Writes everything that waits, so that a reader sees it; tries again what failed before."""
         failed = False
+        now_ns = self._clock_ns()
+        self._finish([one for one in self._closing.values() if is_due(now_ns, one.wait_ns or 0, _LATE_WAIT_NS)])
         for live in self._dirty.values():
             failed |= not self._write_open(live)
         self._dirty.clear()
         self._pending_bytes = 0
         failed |= not self._tell_some()
-        now_ns = self._clock_ns()
-        for live in [one for one in self._closing.values() if is_due(now_ns, one.wait_ns or 0, _LATE_WAIT_NS)]:
-            self._finish(live)
         if self._unfinished and is_due(now_ns, self._next_retry_ns, _RETRY_EVERY_NS):
             failed |= not self._retry(now_ns)
         if is_due(now_ns, self._next_run_facts_ns, _RUN_FACTS_EVERY_NS):
@@ -246,42 +244,65 @@ class SessionStore:
             file=live.file_facts(octets, digest),
         )
 
-    def _finish(self, live: LiveSession) -> None:
-        for waiting in (self._live, self._dirty, self._untold, self._closing):
-            waiting.pop(live.session, None)
-        before = live.file.frames_not_written
-        self._pending_bytes = max(self._pending_bytes - live.file.pending_bytes, 0)
-        worked = self._attempt(lambda: self._finish_files(live))
-        self.totals.frames_not_written += live.file.frames_not_written - before
-        if worked:
-            self.totals.sessions_finished += 1
-            return
+    def _finish(self, ended: Sequence[LiveSession]) -> None:
+        """Closes the files of sessions that have ended: many together, for their digests are made two at a time."""
+        closed = []
+        for live in ended:
+            for waiting in (self._live, self._dirty, self._untold, self._closing):
+                waiting.pop(live.session, None)
+            before = live.file.frames_not_written
+            self._pending_bytes = max(self._pending_bytes - live.file.pending_bytes, 0)
+            worked = self._attempt(lambda live=live: self._close_file(live))  # type: ignore[misc]
+            self.totals.frames_not_written += live.file.frames_not_written - before
+            if worked:
+                closed.append(live)
+            else:
+                self._put_off(live)
+        digests = files_sha256([live.file.path for live in closed], self._library)
+        for live, digest in zip(closed, digests, strict=True):
+            if self._attempt(lambda live=live, digest=digest: self._tell_closed(live, digest)):  # type: ignore[misc]
+                self.totals.sessions_finished += 1
+            else:
+                self._put_off(live)
+
+    def _put_off(self, live: LiveSession) -> None:
         live.file.release()
         self._unfinished[live.session] = live
         while len(self._unfinished) > _UNFINISHED_LIMIT:
             # The next start marks it as cut: its JSON still says "open".
             del self._unfinished[next(iter(self._unfinished))]
 
-    def _finish_files(self, live: LiveSession) -> None:
+    def _close_file(self, live: LiveSession) -> None:
         session, file = live.session, live.file
         dropped = self.totals.frames_dropped - live.drops_before
-        reasons = withheld(session.certificate, file.frames_not_written)
         now_ns = self._clock_ns()
         file.finish(
             start_ns=live.first_ns if live.first_ns is not None else now_ns,
             end_ns=live.last_ns or now_ns,
             received=live.frames,
             dropped=dropped,
-            comment=section_comment(session.name, session.verdict, reasons),
+            comment=section_comment(
+                session.name, session.verdict, withheld(session.certificate, file.frames_not_written)
+            ),
             words=statistics_comment(live.frames, dropped, file.frames_not_written),
         )
+
+    def _tell_closed(self, live: LiveSession, digest: str | OSError) -> None:
+        session, file = live.session, live.file
         try:
-            octets, sha256 = file.path.stat().st_size, file_sha256(file.path)
+            if isinstance(digest, OSError):
+                raise digest
+            octets = file.path.stat().st_size
         except OSError as cause:
             raise store_error("read the finished capture", file.path, cause) from cause
-        facts = self._session_facts(live, session.verdict, reasons, (octets, sha256))
-        facts["digest"] = sign(self._key, sha256, facts)
+        reasons = withheld(session.certificate, file.frames_not_written)
+        facts = self._session_facts(live, session.verdict, reasons, (octets, digest))
+        facts["digest"] = sign(self._key, digest, facts)
         write_whole(live.json_path, json_text(facts))
+
+    def _finish_late(self, live: LiveSession) -> None:
+        self._close_file(live)
+        self._tell_closed(live, *files_sha256([live.file.path]))
 
     def _late(self, session: SessionFacts) -> LiveSession | None:
         """A frame after the end: the session's file is opened again. None where it is gone (pruned, removed)."""
@@ -313,7 +334,7 @@ class SessionStore:
         """Finishes the sessions that could not be finished, until one fails again."""
         self._next_retry_ns = now_ns + _RETRY_EVERY_NS
         for session, live in list(self._unfinished.items()):
-            if not self._attempt(lambda live=live: self._finish_files(live)):  # type: ignore[misc]
+            if not self._attempt(lambda live=live: self._finish_late(live)):  # type: ignore[misc]
                 return False
             del self._unfinished[session]
             self.totals.sessions_finished += 1

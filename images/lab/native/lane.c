@@ -4,8 +4,8 @@
  * segments are taken that change nothing but counters: the next octets in order, an acknowledgment that goes on, within
  * the window, no flag but ACK and PSH, good checksums, no option but timestamps. Python says between which two ends a
  * session is in that state, and where both ends stand (lane_arm); here each segment is checked against that, added up,
- * and its packet block (pcapng) put behind those of its session. Python takes the sums and the octets from time to time
- * (lane_take_run), or when a segment comes that is not plain. lab/capture/{columns,runs}.py and lab/store/bulk.py do the
+ * and its packet block (pcapng) put behind those of its session. Python writes the blocks from time to time (lane_written),
+ * and takes the sums (lane_begin) when a segment comes that is not plain, or when somebody asks. lab/capture/{columns,runs}.py and lab/store/bulk.py do the
  * same with NumPy where this library is not there; tests hold the two together.
  *
  * Every length is checked before anything is read: a frame is only what the ring's header says that was captured of it.
@@ -18,6 +18,7 @@ enum { ACK = 0x10, PSH = 0x08 };
 enum { NOT_TCP = 0, KEYED = 1, PLAIN = 2 }; /* what is known of a frame */
 enum { SLOTS = 1 << 15, MOST_SESSIONS = 1 << 14, FORMS = 6, PLACES = 3 };
 enum { HEAD = 28, TAIL = 16, DIGITS = 12, GROUP = 32, AHEAD = 2048, LINE = 64 };
+enum { MOST_KEPT = 4096 }; /* LINE_BYTES of lab.session.observe: a longer text is not compared with its echo */
 #define LARGEST_NUMBER 999999999999LL
 
 /* Where the parts of struct tpacket3_hdr and of the sockaddr_ll behind it lie (packet_mmap.rst). */
@@ -47,7 +48,9 @@ typedef struct {
     End ends[2];         /* client, server */
     int64_t frames;      /* in this run */
     int64_t last_ns;     /* the latest frame's time */
-    int64_t octets_used; /* blocks of this run */
+    int64_t unwritten;   /* frames of this run whose blocks still wait here, */
+    int64_t octets_from; /* from this place in octets */
+    int64_t octets_used; /* to this one; before them lie payloads that are kept */
     uint8_t *octets;
     int64_t octets_room;
     uint64_t key[5];     /* smaller end's address, larger one's, ports and version */
@@ -300,7 +303,7 @@ static int take(Lane *lane, int32_t number, const Segment *s, const uint8_t *hea
 
     if (!session->listed)
         session->listed = 1, lane->touched[lane->touched_count++] = number;
-    session->frames++;
+    session->frames++, session->unwritten++;
     int64_t time_ns = (int64_t)host32(header + SECONDS) * 1000000000 + host32(header + NANOSECONDS);
     session->last_ns = time_ns;
     own->frames++;
@@ -439,12 +442,34 @@ int32_t lane_arm(Lane *lane, const uint8_t *memory, int64_t at, int32_t from_ser
     return number;
 }
 
-/* The run of a session has been taken: begin another one where it ended. */
+/* The blocks of a session have been written. The last text of either end is kept, for the sums speak of it. */
+void lane_written(Lane *lane, int32_t number)
+{
+    Session *session = &lane->sessions[number];
+    End *first = &session->ends[0], *second = &session->ends[1];
+    int64_t kept = 0;
+
+    lane->waiting_bytes -= session->octets_used - session->octets_from;
+    if (first->last_payload_at > second->last_payload_at)
+        first = second, second = &session->ends[0];
+    for (End *end = first;; end = second) { /* in the order in which they lie: so neither is written over */
+        if (end->last_payload_bytes <= MOST_KEPT) {
+            memmove(session->octets + kept, session->octets + end->last_payload_at, (size_t)end->last_payload_bytes);
+            end->last_payload_at = kept, kept += end->last_payload_bytes;
+        }
+        if (end == second)
+            break;
+    }
+    session->unwritten = 0;
+    session->octets_from = session->octets_used = kept;
+}
+
+/* The run of a session has been written and taken: begin another one where it ended. */
 void lane_begin(Lane *lane, int32_t number)
 {
     Session *session = &lane->sessions[number];
-    lane->waiting_bytes -= session->octets_used;
-    session->frames = session->octets_used = 0;
+    lane->waiting_bytes -= session->octets_used - session->octets_from;
+    session->frames = session->unwritten = session->octets_from = session->octets_used = 0;
     session->known_letters |= session->new_letters, session->new_letters = 0;
     for (int side = 0; side < 2; side++) {
         End *end = &session->ends[side];
@@ -538,16 +563,16 @@ int64_t lane_waiting(const Lane *lane) { return lane->waiting_bytes; }
 int64_t lane_room(const Lane *lane) { return lane->room_bytes; }
 Session *lane_session(Lane *lane, int32_t number) { return &lane->sessions[number]; }
 
-/* Which sessions have a run; the list begins anew. */
-int32_t lane_touched(Lane *lane, int32_t *numbers)
+/* Which sessions have a run. to_book: the list begins anew; else only those with blocks to be written. */
+int32_t lane_touched(Lane *lane, int32_t *numbers, int32_t to_book)
 {
     int32_t count = 0;
     for (int32_t i = 0; i < lane->touched_count; i++) {
         Session *session = &lane->sessions[lane->touched[i]];
-        session->listed = 0;
-        if (session->in_use && session->frames)
+        session->listed = session->listed && !to_book;
+        if (session->in_use && (to_book ? session->frames : session->unwritten))
             numbers[count++] = lane->touched[i];
     }
-    lane->touched_count = 0;
+    lane->touched_count = to_book ? 0 : lane->touched_count;
     return count;
 }

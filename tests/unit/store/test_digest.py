@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.store.digest import canonical, digest_value, key_id, sign, verify
+from lab.store.digest import canonical, digest_value, files_sha256, key_id, load_library, sign, verify
+from tests.unit.capture.library import made
 from tests.unit.store.scenes import Bench
 
 KEY = "the teacher's key – é".encode()
@@ -139,3 +141,31 @@ def test_the_canonical_form_survives_writing_and_reading(facts: dict[str, Any]) 
     assert canonical(again) == canonical(facts)
     assert digest_value(b"k", "0" * 64, again) == digest_value(b"k", "0" * 64, facts)
     assert sign(None, "0" * 64, facts) == "unsigned"
+
+
+SIZES = (0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 65535, 65536, 65537, 65600, 200_000, 3, 1 << 20)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 17])
+@pytest.mark.parametrize("quick", [True, False])
+def test_many_files_have_the_digests_that_hashlib_gives_one_by_one(tmp_path: Path, count: int, quick: bool) -> None:
+    chance = random.Random(count)
+    paths = [tmp_path / str(number) for number in range(count)]
+    for path, size in zip(paths, chance.sample(SIZES, count), strict=True):
+        path.write_bytes(chance.randbytes(size))
+    library = load_library(made("digest")) if quick else None
+    assert files_sha256(paths, library) == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+
+
+def test_a_file_that_cannot_be_read_spoils_no_other(tmp_path: Path) -> None:
+    paths = [tmp_path / "one", tmp_path / "gone", tmp_path, tmp_path / "two"]
+    paths[0].write_bytes(b"1")
+    paths[3].write_bytes(b"2")
+    found = files_sha256(paths, load_library(made("digest")))
+    assert [found[0], found[3]] == [hashlib.sha256(octets).hexdigest() for octets in (b"1", b"2")]
+    assert isinstance(found[1], FileNotFoundError)
+    assert isinstance(found[2], IsADirectoryError)
+
+
+def test_without_the_library_there_is_none(tmp_path: Path) -> None:
+    assert load_library(tmp_path / "_digest.so") is None
