@@ -21,7 +21,7 @@ from pathlib import Path
 from lab import __version__
 from lab.capture import facts, privileges, settings
 from lab.capture.errors import TapError
-from lab.capture.filter import EXPRESSION
+from lab.capture.filter import EXPRESSION, LEFT_OUT_TOO
 from lab.capture.ready import SignOfLife
 from lab.capture.ring import Ring
 from lab.store.blocks import InterfaceFacts, SectionFacts
@@ -142,7 +142,7 @@ def _store(wanted: settings.Settings, host: facts.Interface, ring: Ring, names: 
         section=SectionFacts(hardware=hardware, os=system, application=f"Echo Lab {__version__} ({wanted.tap})"),
         interface=InterfaceFacts(
             name=host.name,
-            description=f"{host.name} of the echo {who}, MTU {host.mtu_bytes}, {offloads}",
+            description=f"{host.name} of the echo {who}, MTU {host.mtu_bytes}, {offloads}; {LEFT_OUT_TOO}",
             filter=EXPRESSION,
             mac=bytes.fromhex(host.mac.replace(":", "")),
             ipv4=tuple(ipaddress.IPv4Interface(a) for a in host.ipv4),

@@ -3,7 +3,7 @@
 Kept: TCP, ARP, ICMP, ICMPv6 (errors, echo, and the neighbour discovery that is IPv6's ARP), later fragments of IPv4
 (they have no TCP header, so ``tcp`` alone would lose them) and IPv6 packets whose TCP header stands behind extension
 headers. Left out: UDP, router solicitations and advertisements and multicast listener reports, which hosts send by
-themselves and no session needs. The kernel runs the filter before it copies a frame to the ring, so what is left out
+themselves and no session needs; frames for another station and frames with a VLAN tag (NOT_OURS). The kernel runs the filter before it copies a frame to the ring, so what is left out
 costs nothing and counts as no drop.
 
 Scapy and libpcap compile it. For the lab's own expression that has been done beforehand (lab/capture/program.py,
@@ -26,10 +26,23 @@ EXPRESSION = (
 )
 """The capture filter in libpcap's language (pcap-filter(7)); it stands in every file's interface description."""
 
-NOT_OURS = ((0x30, 0, 0, 0xFFFFF004), (0x15, 0, 1, 3), (0x06, 0, 0, 0))
-"""Instructions before the filter's own: a frame to another station's address (PACKET_OTHERHOST) is left out. A bridge
-that has lost a station sends its frames to everybody; a host that is not meant throws them away, and a capture that
-shows them says that something arrived which never did."""
+_LOAD, _JUMP_IF_EQUAL, _RETURN = 0x30, 0x15, 0x06
+_PACKET_TYPE, _HAS_VLAN_TAG = 0xFFFFF004, 0xFFFFF030  # SKF_AD_OFF + SKF_AD_PKTTYPE, + SKF_AD_VLAN_TAG_PRESENT
+_OTHER_HOST = 3
+NOT_OURS = (
+    (_LOAD, 0, 0, _PACKET_TYPE),
+    (_JUMP_IF_EQUAL, 0, 1, _OTHER_HOST),
+    (_RETURN, 0, 0, 0),
+    (_LOAD, 0, 0, _HAS_VLAN_TAG),
+    (_JUMP_IF_EQUAL, 1, 0, 0),
+    (_RETURN, 0, 0, 0),
+)
+"""Instructions before the filter's own, for what libpcap's language cannot say. A frame to another station's address
+(PACKET_OTHERHOST) is left out: a bridge that has lost a station sends its frames to everybody; a host that is not meant
+throws them away, and a capture that shows them says that something arrived which never did. So is a frame with a VLAN
+tag: the kernel takes the tag off before the tap sees the frame, which would stand in the file as another than it was."""
+LEFT_OUT_TOO = "left out: frames for another station, frames with a VLAN tag"
+"""The same in words, for the interface description."""
 
 DLT_EN10MB = 1
 BPF_RET_K = 0x06
