@@ -33,6 +33,9 @@ from lab.store.sessions import SessionStore
 BUSY_WAIT_S = 0.02
 """How long to sleep for frames while a session is open, so that what waits is written soon."""
 POLL_STEP_S = 0.001
+GATHER_S = 0.01
+"""Under load: how long to let blocks gather, instead of waking up for each of a thousand a second. The ring has room for
+many times that, and who is busy is not in a hurry."""
 IDLE_WAIT_S = 0.25
 BLOCKS_A_TURN = 512
 """Blocks taken before drops are read and files flushed: 64 MiB of frames."""
@@ -104,6 +107,8 @@ class Tap:
     def run(self, stopping: Callable[[], bool], each_turn: Callable[[], None]) -> None:
         """Turn after turn until told to stop, then take what is left in the ring and end every session as cut."""
         while not stopping():
+            if self.intake.busy:
+                time.sleep(GATHER_S)
             self.turn(self._patience_s())
             each_turn()
         self.intake.take(self.ring.blocks)

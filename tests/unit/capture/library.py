@@ -31,7 +31,7 @@ def make_library(folder: Path, name: str = "lane") -> Path:
     path = folder / f"_{name}.so"
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler:
-        words = [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+        words = [compiler, "-O3", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
         if os.environ.get(SANITIZE):
             words += ["-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
         words += ["-o", str(path), str(SOURCES / f"{name}.c")]
