@@ -3,8 +3,8 @@
 Kept: TCP, ARP, ICMP, ICMPv6 (errors, echo, and the neighbour discovery that is IPv6's ARP), later fragments of IPv4
 (they have no TCP header, so ``tcp`` alone would lose them) and IPv6 packets whose TCP header stands behind extension
 headers. Left out: UDP, router solicitations and advertisements and multicast listener reports, which hosts send by
-themselves and no session needs; frames for another station and frames with a VLAN tag (NOT_OURS). The kernel runs the filter before it copies a frame to the ring, so what is left out
-costs nothing and counts as no drop.
+themselves and no session needs; frames for another station and frames with a VLAN tag (NOT_OURS). The kernel runs the
+filter before it copies a frame to the ring, so what is left out costs nothing and counts as no drop.
 
 Scapy and libpcap compile it. For the lab's own expression that has been done beforehand (lab/capture/program.py,
 written by ``python -m lab.capture.filter``): loading Scapy takes a quarter of a second, and the tap wants to be ready
@@ -40,7 +40,7 @@ NOT_OURS = (
 """Instructions before the filter's own, for what libpcap's language cannot say. A frame to another station's address
 (PACKET_OTHERHOST) is left out: a bridge that has lost a station sends its frames to everybody; a host that is not meant
 throws them away, and a capture that shows them says that something arrived which never did. So is a frame with a VLAN
-tag: the kernel takes the tag off before the tap sees the frame, which would stand in the file as another than it was."""
+tag: the kernel takes the tag off before the tap sees the frame, and the file would have it as one that never was."""
 LEFT_OUT_TOO = "left out: frames for another station, frames with a VLAN tag"
 """The same in words, for the interface description."""
 

@@ -38,9 +38,13 @@ Losing = Callable[[], None]
 
 
 class Intake(Protocol):
-    """What the tap asks of it. busy: frames came many at once, the last time. take: frames of at most so many blocks. settle: a turn is over, nothing may wait longer
-    than it should. catch_up: no frame may wait whose session the tracker does not know yet. empty: nothing waits any
-    more. forget: nothing of this session waits any more, nor is anything remembered. finish: the tap ends."""
+    """What the tap asks of it.
+
+    busy: frames came many at once, the last time. take: frames of at most so many blocks. settle: a turn is over,
+    nothing may wait longer than it should. catch_up: no frame may wait whose session the tracker does not know yet.
+    empty: nothing waits any more. forget: nothing of this session waits any more, nor is anything remembered. finish:
+    the tap ends.
+    """
 
     busy: bool
 

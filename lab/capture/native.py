@@ -131,7 +131,8 @@ class NativeLane:
         self._frames = 0
         self._since = 0.0
         self._view_of = ctypes.pythonapi.PyMemoryView_FromMemory
-        self._view_of.restype, self._view_of.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
+        self._view_of.restype = ctypes.py_object
+        self._view_of.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
 
     @property
     def armed(self) -> int:

@@ -34,8 +34,8 @@ BUSY_WAIT_S = 0.02
 """How long to sleep for frames while a session is open, so that what waits is written soon."""
 POLL_STEP_S = 0.001
 GATHER_S = 0.01
-"""Under load: how long to let blocks gather, instead of waking up for each of a thousand a second. The ring has room for
-many times that, and who is busy is not in a hurry."""
+"""Under load: how long to let blocks gather, instead of waking up for each of a thousand a second. The ring has room
+for many times that, and who is busy is not in a hurry."""
 IDLE_WAIT_S = 0.25
 BLOCKS_A_TURN = 512
 """Blocks taken before drops are read and files flushed: 64 MiB of frames."""

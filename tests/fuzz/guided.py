@@ -1,11 +1,10 @@
-"""Fuzzing that is guided by coverage: ``python3 -m tests.fuzz.guided --minutes 5``, with Google's atheris (libFuzzer for
-Python).
+"""Fuzzing that is guided by coverage: ``python3 -m tests.fuzz.guided --minutes 5``, with Google's atheris.
 
 The other way round from stream.py: here no dice decide what is mutated, but libFuzzer, which keeps every input that
 reaches a line or a branch nobody reached before. Its inputs are octets; ``frames_of`` reads them as a list of small
 changes to recorded conversations, so that any input means something and a small change to it is a small change to the
-frames. What reached something new is kept (``--keep``) in corpus.txt, which ``make test`` plays. Atheris is not among the
-tests' tools (35 MB, and no wheel for every Python): it is installed when a hunt begins.
+frames. What reached something new is kept (``--keep``) in corpus.txt, which ``make test`` plays. Atheris is not among
+the tests' tools (35 MB, and no wheel for every Python): it is installed when a hunt begins.
 """
 
 from __future__ import annotations
@@ -99,7 +98,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if wanted.hunt:
         return _hunt([wanted.hunt, *rest])
     if not _have_atheris():
-        print("atheris cannot be installed here (it has no wheel for every Python): nothing was hunted", file=sys.stderr)
+        print("atheris cannot be installed here (there is no wheel for every Python): no hunt", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory(prefix="echolab-guided-") as folder:
         inputs = Path(folder)
@@ -118,8 +117,8 @@ def main(words: Sequence[str] | None = None) -> int:
     runs = re.findall(r"Done (\d+) runs", text)
     reached = re.findall(r"cov: (\d+)", text)
     print(
-        f"guided: {int(runs[-1]) if runs else 0:,} inputs in {seconds} s, {int(reached[-1]) if reached else 0:,} branches"
-        f" reached, nothing broke; {len(corpus()):,} inputs are kept"
+        f"guided: {int(runs[-1]) if runs else 0:,} inputs in {seconds} s,"
+        f" {int(reached[-1]) if reached else 0:,} branches reached, nothing broke; {len(corpus()):,} inputs are kept"
     )
     return 0
 

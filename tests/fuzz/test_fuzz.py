@@ -30,10 +30,10 @@ from lab.store.reader import parse_capture
 from lab.wire.frame import Frame
 from lab.wire.packet import Arp, Icmp, Packet, Segment
 from lab.wire.parse import parse
+from tests.fuzz import guided
 from tests.fuzz.__main__ import main
 from tests.fuzz.bounds import BoundExceededError, check_bounds
 from tests.fuzz.files import file_octets
-from tests.fuzz import guided
 from tests.fuzz.hunt import FOUND, BrokenError, hunt, replay
 from tests.fuzz.mutate import LARGEST_BYTES, MUTATIONS, mutated
 from tests.fuzz.shape import fit_checksums

@@ -1,4 +1,4 @@
-"""A ring without a kernel: blocks are laid into its memory as the kernel would lay them, marks and drop counts as well."""
+"""A ring without a kernel: blocks are laid into its memory as the kernel would lay them, with marks and drop counts."""
 
 from __future__ import annotations
 
