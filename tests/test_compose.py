@@ -3,8 +3,14 @@ default."""
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
+import subprocess
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "compose.yaml").read_text(encoding="utf-8")
@@ -46,3 +52,42 @@ def test_no_dockerfile_needs_a_frontend_image_or_another_base() -> None:
         sources = re.findall(r"^FROM (\S+)", text, flags=re.MULTILINE)
         stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, flags=re.MULTILINE))
         assert set(sources) <= {"${BASE}"} | stages, path
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, dict[str, Any]]:
+    """Every service of every profile as compose understands it; the program is enough for that, no engine is asked."""
+    words = ["docker", "compose", "--env-file", "/dev/null", "--profile", "*", "config", "--format", "json"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout)["services"])
+
+
+def test_with_any_set_of_profiles_each_image_has_exactly_one_service_that_builds_it(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    profiles = sorted({profile for service in services.values() for profile in service.get("profiles", [])})
+    assert {"tools", "wire", "exercises"} <= set(profiles)
+    for size in range(len(profiles) + 1):
+        for chosen in itertools.combinations(profiles, size):
+            active = [s for s in services.values() if not s.get("profiles") or set(s["profiles"]) & set(chosen)]
+            builders = sorted(s["image"] for s in active if "build" in s)
+            assert builders == sorted({s["image"] for s in active}), chosen
+
+
+def test_what_run_starts_alone_has_its_image_built_by_itself_or_by_what_it_depends_on(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    """'docker compose run NAME' builds what is missing for this service and its dependencies, and nothing else."""
+
+    def reached(name: str) -> set[str]:
+        needs = [n for n, how in services[name].get("depends_on", {}).items() if how.get("required", True)]
+        return {name}.union(*(reached(need) for need in needs))
+
+    for name in ("client", "lab", "learn", "player"):
+        builders = {services[n]["image"] for n in reached(name) if "build" in services[n]}
+        assert {services[n]["image"] for n in reached(name)} <= builders, name
+
+
+def test_no_image_of_the_lab_is_looked_for_on_a_registry(services: dict[str, dict[str, Any]]) -> None:
+    assert {name: s.get("pull_policy") for name, s in services.items() if s.get("pull_policy") != "never"} == {}
+    assert all(s["image"].startswith("echolab/") for s in services.values())

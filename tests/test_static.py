@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from lab.setup import compose
+from tests import marked
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = Path(sys.executable).parent
@@ -85,3 +89,27 @@ def test_no_module_is_longer_than_one_idea() -> None:
 def test_every_module_opens_by_saying_what_it_is_for() -> None:
     modules = [path for path in (ROOT / "lab").rglob("*.py") if path.stat().st_size]
     assert [path for path in modules if not path.read_text("utf-8").startswith('"""')] == []
+
+
+def test_no_text_file_has_a_carriage_return_in_the_repository_or_after_a_checkout() -> None:
+    """A text file that needs one (a fixture of a test) is marked -text in .gitattributes."""
+    listed = subprocess.run(["git", "ls-files", "--eol"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    rows = [(words.split(maxsplit=2), path) for words, path in (line.split("\t", 1) for line in listed.splitlines())]
+    assert len(rows) > 500
+    unmarked = [(stored, here, path) for ((stored, here, attributes), path) in rows if "/-text" not in attributes]
+    assert [row for row in unmarked if {"crlf", "mixed"} & {row[0].removeprefix("i/"), row[1].removeprefix("w/")}] == []
+    assert [row for row in unmarked if row[0] == "i/-text"] == [], "octets must be marked binary"
+    assert [
+        path for ((*_, attributes), path) in rows if "/-text" not in attributes and "eol=lf" not in attributes
+    ] == []
+
+
+def test_every_container_that_a_test_starts_without_compose_is_marked() -> None:
+    """So that it is found when a run is broken off: tests/marked.py."""
+    starts = re.compile(r'containers\.run\(|"docker", "run"(?!, .*\*MARK)')
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if "bench" not in path.parts and path != Path(__file__)]
+    texts = {path: path.read_text("utf-8") for path in tests if path.name != "marked.py"}
+    unmarked = {path for path, text in texts.items() if starts.search(text) and "labels=LABELS" not in text}
+    assert sum("*MARK" in text or "labels=LABELS" in text for text in texts.values()) > 10
+    assert unmarked == set()
+    assert marked.ROOT_LABEL == compose.ROOT_LABEL

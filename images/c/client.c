@@ -21,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define USAGE "usage: echo-client [--script FILE] [HOST [PORT]]"
@@ -94,8 +93,7 @@ static int connect_to(const struct addrinfo *address, int timeout_s)
         errno = error;
         return -1;
     }
-    fcntl(connection, F_SETFL, 0); /* from now on a call may wait */
-    return connection;
+    return connection; /* still non-blocking: what would have to wait fails with EAGAIN, and poll() does the waiting */
 }
 
 /* Try every address that the name has, one after the other, until a server answers. */
@@ -177,13 +175,16 @@ static size_t receive(uint8_t octets[READ_OCTETS])
     return count;
 }
 
-/* Returns how many octets the kernel has taken: it makes segments of them. -1 if it takes none, now or ever. */
-static ssize_t send_octets(const uint8_t *octets, size_t length, int flags)
+/* Hand octets to the kernel, which makes segments of them. Returns how many it has taken: there may be no room. */
+static size_t send_octets(const uint8_t *octets, size_t length)
 {
-    ssize_t count = send(incoming.connection, octets, length, flags | MSG_NOSIGNAL);
-    if (count < 0 && errno == ECONNRESET)
-        incoming.reset = true; /* a RST is told only once: to send() or to recv() */
-    return count;
+    ssize_t count = send(incoming.connection, octets, length, MSG_NOSIGNAL);
+    if (count >= 0 || errno == EAGAIN)
+        return count > 0 ? count : 0;
+    /* The server has ended the connection, and receive() notices too: what is left goes nowhere. P33: EPIPE comes after
+     * its FIN. A RST without one is told only once: to send() or to recv(). */
+    incoming.reset = incoming.reset || errno != EPIPE;
+    return length;
 }
 
 /* The wait for the server has become too long. */
@@ -192,6 +193,24 @@ static void time_is_over(void)
     if (!incoming.said_good_bye)
         fail(1, "the server has not answered for %d s; look at the server's log", incoming.timeout_s);
     incoming.ended = true;
+}
+
+/* Send a line, and take what comes meanwhile (P30): else each side could wait for the other. */
+static void send_line(const uint8_t *line, size_t length)
+{
+    static uint8_t piece[READ_OCTETS];
+    while (length > 0 && !incoming.ended && !incoming.said_good_bye) {
+        struct pollfd news = {.fd = incoming.connection, .events = POLLIN | POLLOUT};
+        if (poll(&news, 1, 1000 * incoming.timeout_s) == 0) {
+            time_is_over();
+        } else if (news.revents & ~POLLOUT) {
+            append(&incoming.octets, piece, receive(piece));
+        } else {
+            size_t taken = send_octets(line, length);
+            line += taken;
+            length -= taken;
+        }
+    }
 }
 
 /* Show the next line; what is there without a line end, if no more comes. */
@@ -234,10 +253,7 @@ static void converse(Ask *next_line)
     for (;;) {
         Octets line = {0};
         Asked asked = next_line(&line);
-        size_t sent = 0;
-        ssize_t count = 0;
-        while (sent < line.length && (count = send_octets(line.data + sent, line.length - sent, 0)) >= 0)
-            sent += count; /* if it fails, the server has ended the connection: receive() notices too */
+        send_line(line.data, line.length);
         free(line.data);
         if (asked == NO_MORE_LINES)
             shutdown(incoming.connection, SHUT_WR); /* our FIN: no more lines. The server may still be sending */
@@ -311,53 +327,34 @@ static Asked play(Octets *line)
     return NO_MORE_LINES;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * (int64_t)1000 + now.tv_nsec / 1000000;
-}
-
 /* Send all of our input; meanwhile show what comes back. Both at once: else each side could wait for the other. */
 static void pass_through(void)
 {
-    static uint8_t octets[READ_OCTETS], waiting[READ_OCTETS];
-    size_t length = 0, sent = 0; /* of what waits to be sent */
+    static uint8_t octets[READ_OCTETS], input[READ_OCTETS];
+    size_t length = 0, sent = 0; /* of the input that waits to be sent */
     bool input_ended = false;
-    int64_t last_ms = 0; /* the last sign of life, once our side has ended */
     while (!incoming.ended) {
+        bool waiting = sent < length;
         struct pollfd news[] = {
-            {.fd = incoming.connection, .events = POLLIN | (sent < length ? POLLOUT : 0)},
-            {.fd = sent < length || input_ended ? -1 : STDIN_FILENO, .events = POLLIN}, /* -1: not looked at */
+            {.fd = incoming.connection, .events = POLLIN | (waiting ? POLLOUT : 0)},
+            {.fd = waiting || input_ended ? -1 : STDIN_FILENO, .events = POLLIN}, /* -1: not looked at */
         };
-        int64_t left_ms = last_ms + 1000 * incoming.timeout_s - now_ms();
-        int count = poll(news, 2, !input_ended ? -1 : left_ms > 0 ? (int)left_ms : 0);
-        if (count == 0)
+        /* We wait for the server only while it takes nothing, and when our input has ended. */
+        bool limited = waiting || input_ended || incoming.said_good_bye;
+        if (poll(news, 2, limited ? 1000 * incoming.timeout_s : -1) == 0)
             time_is_over();
-        if (news[0].revents & ~POLLOUT) {
+        if (news[0].revents & ~POLLOUT)
             show(octets, receive(octets));
-            last_ms = now_ms();
-        }
         if (news[1].revents) {
-            ssize_t count = read(STDIN_FILENO, waiting, sizeof waiting);
+            ssize_t count = read(STDIN_FILENO, input, sizeof input);
             length = count > 0 ? count : 0;
             sent = 0;
             input_ended = count <= 0;
-            if (input_ended) {
+            if (input_ended)
                 shutdown(incoming.connection, SHUT_WR); /* our FIN; what the server still sends, we go on receiving */
-                last_ms = now_ms();
-            }
         }
-        if (sent < length) { /* MSG_DONTWAIT: what the kernel has no room for, as the server reads slowly, waits here */
-            ssize_t count = send_octets(waiting + sent, length - sent, MSG_DONTWAIT);
-            if (count >= 0) {
-                sent += count;
-            } else if (errno != EAGAIN) { /* the server has ended the connection: receive() notices too */
-                length = sent = 0;
-                input_ended = true;
-                last_ms = now_ms();
-            }
-        }
+        if (sent < length)
+            sent += send_octets(input + sent, length - sent);
     }
 }
 

@@ -105,8 +105,7 @@ Socket connect_to(const addrinfo &address, seconds timeout)
     }
     if (error != 0)
         throw std::system_error(error, std::generic_category());
-    fcntl(connection, F_SETFL, 0); // from now on a call may wait
-    return connection;
+    return connection; // still non-blocking: what would have to wait fails with EAGAIN, and poll() does the waiting
 }
 
 // Try every address that the name has, one after the other, until a server answers.
@@ -159,7 +158,8 @@ public:
 
     std::string_view receive();
     std::string line();
-    std::size_t send(std::string_view octets, int flags);
+    std::size_t send(std::string_view octets);
+    void send_line(std::string_view line);
     void time_is_over();
     int connection() const { return connection_; }
     seconds timeout() const { return timeout_; }
@@ -217,14 +217,30 @@ void Incoming::time_is_over()
     ended_ = true;
 }
 
-// Returns how many octets the kernel has taken: it makes segments of them. 0 if it takes none now; npos if none ever.
-std::size_t Incoming::send(std::string_view octets, int flags)
+// Hand octets to the kernel, which makes segments of them. Returns how many it has taken: there may be no room.
+std::size_t Incoming::send(std::string_view octets)
 {
-    const ssize_t count = ::send(connection_, octets.data(), octets.size(), flags | MSG_NOSIGNAL);
-    if (count >= 0)
-        return static_cast<std::size_t>(count);
-    reset_ |= errno == ECONNRESET; // a RST is told only once: to send() or to recv()
-    return errno == EAGAIN ? 0 : octets.npos;
+    const ssize_t count = ::send(connection_, octets.data(), octets.size(), MSG_NOSIGNAL);
+    if (count >= 0 || errno == EAGAIN)
+        return static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+    // The server has ended the connection, and receive() notices too: what is left goes nowhere. P33: EPIPE comes after
+    // its FIN. A RST without one is told only once: to send() or to recv().
+    reset_ |= errno != EPIPE;
+    return octets.size();
+}
+
+// Send a line, and take what comes meanwhile (P30): else each side could wait for the other.
+void Incoming::send_line(std::string_view line)
+{
+    while (!line.empty() && !ended_ && !said_good_bye_) {
+        const short news = wait_for(connection_, POLLIN | POLLOUT, Clock::now() + timeout_);
+        if (news == 0)
+            time_is_over();
+        else if (news & ~POLLOUT)
+            octets_ += receive();
+        else
+            line.remove_prefix(send(line));
+    }
 }
 
 // ---- The three ways to talk ----
@@ -246,8 +262,7 @@ void converse(Incoming &incoming, const NextLine &next_line)
                 break;
             }
             *line += '\n';
-            for (std::string_view rest = *line; !rest.empty();) // (npos is the end: receive() notices it too)
-                rest.remove_prefix(std::min(incoming.send(rest, 0), rest.size()));
+            incoming.send_line(*line);
             show_line(incoming.line());
         }
     } catch (const ServerEndedError &) {
@@ -337,18 +352,17 @@ void pass_through(Incoming &incoming)
     std::array<char, READ_OCTETS> octets;
     std::string_view waiting; // what is still to be sent
     bool input_ended = false;
-    Clock::time_point last; // the last sign of life, once our side has ended
     while (!incoming.ended()) {
         const short room = waiting.empty() ? 0 : POLLOUT;
         const int input = waiting.empty() && !input_ended ? STDIN_FILENO : -1; // -1: not looked at
         std::array<pollfd, 2> news{{{incoming.connection(), static_cast<short>(POLLIN | room), 0}, {input, POLLIN, 0}}};
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(last + incoming.timeout() - Clock::now());
-        if (poll(news.data(), news.size(), !input_ended ? -1 : static_cast<int>(std::max(0ms, left).count())) == 0)
+        // We wait for the server only while it takes nothing, and when our input has ended.
+        const bool limited = input < 0 || incoming.said_good_bye();
+        const auto limit = std::chrono::milliseconds(incoming.timeout());
+        if (poll(news.data(), news.size(), limited ? static_cast<int>(limit.count()) : -1) == 0)
             incoming.time_is_over();
-        if (news[0].revents & ~POLLOUT) {
+        if (news[0].revents & ~POLLOUT)
             show(incoming.receive());
-            last = Clock::now();
-        }
         if (news[1].revents) {
             const ssize_t count = read(STDIN_FILENO, octets.data(), octets.size());
             if (count > 0) {
@@ -356,17 +370,10 @@ void pass_through(Incoming &incoming)
             } else {
                 shutdown(incoming.connection(), SHUT_WR); // our FIN; what the server still sends, we go on receiving
                 input_ended = true;
-                last = Clock::now();
             }
         }
-        if (!waiting.empty()) { // MSG_DONTWAIT: what the kernel has no room for, as the server reads slowly, waits here
-            const std::size_t taken = incoming.send(waiting, MSG_DONTWAIT);
-            if (taken == waiting.npos) { // the server has ended the connection: receive() notices too
-                input_ended = true;
-                last = Clock::now();
-            }
-            waiting.remove_prefix(std::min(taken, waiting.size()));
-        }
+        if (!waiting.empty())
+            waiting.remove_prefix(incoming.send(waiting));
     }
 }
 
@@ -490,14 +497,16 @@ int main(int argc, char *argv[])
     const int port = number("the port", places[1].empty() ? variable("ECHO_PORT", "8080") : places[1], 1, 65535);
     const seconds timeout(number("ECHO_TIMEOUT_S", variable("ECHO_TIMEOUT_S", "10"), 1, 3600));
     std::optional<Script> script;
-    if (path)
-        script.emplace(*path);
     try {
+        if (path)
+            script.emplace(*path);
         talk(connect_to_one_of(host, port, timeout), host, script, timeout);
     } catch (const TimeoutError &) {
         fail(1, std::format("the server has not answered for {} s; look at the server's log", timeout.count()));
     } catch (const ResetError &) {
         fail(1, "the server reset the connection, text may be lost; look at the server's log");
+    } catch (const std::bad_alloc &) {
+        fail(1, "no memory is left; send shorter lines");
     }
     return 0;
 }

@@ -29,6 +29,8 @@ static class Connecting
     {
         IPAddress[] found = { };
         try {
+            if (host.StartsWith("[", StringComparison.Ordinal)) // to Mono, [::1] is an address like ::1
+                throw new ArgumentException();
             IPAddress number;
             // Asks /etc/hosts, then the DNS. A name may have several addresses: localhost has ::1 and 127.0.0.1.
             found = IPAddress.TryParse(host, out number) ? new[] { number } : Dns.GetHostAddresses(host);
@@ -43,7 +45,7 @@ static class Connecting
                 errors.Add(error.SocketErrorCode);
             }
         }
-        string tried = string.Join(" and ", found.Select(address => address.ToString()).Distinct());
+        string tried = string.Join(" and ", found.Select(TextOf).Distinct());
         if (errors.Contains(SocketError.ConnectionRefused)) // the SYN was answered with a RST
             Program.Fail(1, $"{host} port {port} refused the connection (tried {tried}); " +
                             "start the server, or check the port");
@@ -52,6 +54,12 @@ static class Connecting
                             "check address and firewall");
         Program.Fail(1, $"there is no way to {host} port {port} (tried {tried}); check address and network");
         return null;
+    }
+
+    // An address as people write it, without the number of a link, as in fe80::1%2.
+    public static string TextOf(IPAddress address)
+    {
+        return new IPAddress(address.GetAddressBytes()).ToString();
     }
 
     static async Task<Socket> ConnectTo(IPAddress address, int port, int timeoutMs)
@@ -87,11 +95,14 @@ static class Connecting
 sealed class Incoming
 {
     const string GoodBye = "Good bye";
+    const int PieceOctets = 65536; // a long line is handed over in pieces: so we see whether the server takes them
+    const int ErrorMs = 100;       // the end of a connection is told to Send() and to Receive(), in this time
 
     readonly Socket connection;
     readonly int timeoutMs;
     readonly byte[] piece = new byte[65536];
     Task<int> arrival;   // ends when something has come
+    Task sending = Task.FromResult(true); // ends when the kernel has taken what we send
     byte[] octets = { }; // arrived, but not shown yet
     string tail = "";    // the last few octets that arrived
     volatile bool reset; // a RST has come, but it was told to Send()
@@ -111,17 +122,36 @@ sealed class Incoming
         return arrival = arrival ?? connection.ReceiveAsync(new ArraySegment<byte>(piece), SocketFlags.None);
     }
 
-    // What has arrived next; nothing when the server has ended its side. Throws TimeoutException when nothing comes.
+    // Wait until something has come from the server, or a task of ours has ended. Throws TimeoutException when nothing
+    // happens for too long; after "Good bye" that is the end.
+    public async Task SomethingHappens(Task ours = null, bool limited = true)
+    {
+        Task news = Task.WhenAny(Arrival(), ours ?? Arrival());
+        if (!limited && !SaidGoodBye) {
+            await news;
+        } else if (!await Connecting.InTime(news, timeoutMs)) {
+            if (!SaidGoodBye)
+                throw new TimeoutException();
+            Ended = true;
+        }
+    }
+
+    public bool HasCome
+    {
+        get { return arrival != null && arrival.IsCompleted; }
+    }
+
+    // Take what has come; nothing when the server has ended its side.
     public async Task<byte[]> Receive()
     {
         int count = 0;
         try {
-            if (!await Connecting.InTime(Arrival(), timeoutMs))
-                throw new TimeoutException();
-            count = await arrival;
+            count = await Arrival();
+            if (count == 0)
+                await Task.WhenAny(sending, Task.Delay(ErrorMs));
             if (count == 0 && reset)
                 throw new SocketException((int)SocketError.ConnectionReset);
-        } catch (Exception) when (SaidGoodBye) {
+        } catch (SocketException) when (SaidGoodBye) {
             // P31: after its "Good bye" all is said, however the connection ends
         }
         arrival = null;
@@ -141,7 +171,9 @@ sealed class Incoming
         while ((lineFeed = Array.IndexOf(octets, Bytes.LineFeed, searched)) < 0 && !Ended) {
             searched = octets.Length;
             try {
-                octets = Bytes.Join(octets, await Receive());
+                await SomethingHappens();
+                if (HasCome)
+                    octets = Bytes.Join(octets, await Receive());
             } catch (TimeoutException) when (octets.Length > 0) {
                 break; // a server that sends no line ends: its text shall be seen all the same
             }
@@ -163,14 +195,32 @@ sealed class Incoming
         return true;
     }
 
-    // Into the kernel's buffer; the kernel makes segments of it. Waits when the server reads slowly.
-    public void Send(byte[] line)
+    // Hand octets to the kernel, which makes segments of them. Ends when it has taken them all.
+    public Task Send(byte[] octets, int begin, int length)
+    {
+        return sending = HandOver(new ArraySegment<byte>(octets, begin, length));
+    }
+
+    async Task HandOver(ArraySegment<byte> octets)
     {
         try {
-            for (int sent = 0; sent < line.Length;)
-                sent += connection.Send(line, sent, line.Length - sent, SocketFlags.None);
+            await connection.SendAsync(octets, SocketFlags.None);
         } catch (SocketException error) { // the server has ended the connection: Receive() notices too
-            reset = reset || error.SocketErrorCode == SocketError.ConnectionReset; // a RST is told only once
+            // P33: a broken pipe comes after its FIN. A RST without one is told only once: to Send() or to Receive().
+            reset = reset || error.SocketErrorCode != SocketError.Shutdown;
+        }
+    }
+
+    // Send a line, and take what comes meanwhile (P30): else each side could wait for the other.
+    public async Task SendLine(byte[] line)
+    {
+        for (int sent = 0; sent < line.Length && !Ended && !SaidGoodBye; sent += PieceOctets) {
+            Task taken = Send(line, sent, Math.Min(PieceOctets, line.Length - sent));
+            while (!taken.IsCompleted && !Ended) {
+                await SomethingHappens(taken);
+                if (HasCome)
+                    octets = Bytes.Join(octets, await Receive());
+            }
         }
     }
 
@@ -224,7 +274,7 @@ static class Talking
                     incoming.EndOurSide();
                     break;
                 }
-                incoming.Send(line);
+                await incoming.SendLine(line);
                 Screen.ShowLine(await incoming.Line());
             }
         } catch (ServerEndedException) {
@@ -238,16 +288,25 @@ static class Talking
     // Send all of our input; meanwhile show what comes back. Both at once: else each side could wait for the other.
     public static async Task PassThrough(Incoming incoming)
     {
-        Task input = Task.Run(() => {
-            var octets = new byte[65536];
-            int count;
-            while ((count = Screen.Read(octets)) > 0)
-                incoming.Send(Bytes.Part(octets, 0, count));
-            incoming.EndOurSide();
-        });
+        var octets = new byte[65536];
+        Task<int> typing = Task.Run(() => Screen.Read(octets)); // null when our input has ended, or when something of it
+        Task sending = null;                                    // is being sent
         while (!incoming.Ended) {
-            await Task.WhenAny(incoming.Arrival(), input); // as long as our input goes on, without a limit of time
-            Screen.Show(await incoming.Receive());
+            // We wait for the server only while it takes nothing, and when our input has ended.
+            await incoming.SomethingHappens(sending ?? typing, typing == null);
+            if (incoming.HasCome)
+                Screen.Show(await incoming.Receive());
+            if (sending != null && sending.IsCompleted) {
+                sending = null;
+                typing = Task.Run(() => Screen.Read(octets));
+            } else if (typing != null && typing.IsCompleted) {
+                int count = typing.Result;
+                typing = null;
+                if (count > 0)
+                    sending = incoming.Send(octets, 0, count);
+                else
+                    incoming.EndOurSide();
+            }
         }
     }
 
@@ -259,7 +318,7 @@ static class Talking
             return;
         }
         var server = (IPEndPoint)connection.RemoteEndPoint;
-        Screen.Note($"connected to {host} ({server.Address}) port {server.Port}");
+        Screen.Note($"connected to {host} ({Connecting.TextOf(server.Address)}) port {server.Port}");
         if (script != null) {
             await Converse(incoming, script.Play);
         } else {
@@ -399,7 +458,11 @@ static class Screen
     // For the person, not part of the conversation: on standard error.
     public static void Note(string sentence)
     {
-        Console.Error.WriteLine(sentence);
+        try {
+            Console.Error.WriteLine(sentence);
+        } catch (IOException) {
+            // nobody is there to read it
+        }
     }
 }
 
@@ -480,6 +543,8 @@ static class Program
             Fail(1, $"the server has not answered for {timeoutS} s; look at the server's log");
         } catch (SocketException) { // it sent a RST: what was under way is lost
             Fail(1, "the server reset the connection, text may be lost; look at the server's log");
+        } catch (OutOfMemoryException) {
+            Fail(1, "no memory is left; send shorter lines");
         }
         connection.Close();
         Stdlib._Exit(0); // without waiting for a thread that still waits for input

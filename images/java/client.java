@@ -16,9 +16,12 @@ import java.io.OutputStream;
 import java.net.ConnectException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.net.UnknownHostException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
+import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,19 +32,19 @@ import java.util.Deque;
 import java.util.Iterator;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.TimeUnit;
 import sun.misc.Signal;
 
 // ---- Connecting ----
 
 final class Connecting {
     /** Try every address that the name has, one after the other, until a server answers. */
-    static Socket connect(String host, int port, int timeoutS) {
+    static SocketChannel connect(String host, int port, int timeoutS) throws IOException {
         InetAddress[] found;
         try {
+            if (host.startsWith("[")) throw new UnknownHostException(); // to Java, [::1] is an address like ::1
             // Asks /etc/hosts, then the DNS. A name may have several addresses: localhost has ::1 and 127.0.0.1.
             found = InetAddress.getAllByName(host);
         } catch (UnknownHostException error) {
@@ -50,17 +53,18 @@ final class Connecting {
         var tried = new LinkedHashSet<String>();
         boolean refused = false, silent = false;
         for (var address : found) {
-            var socket = new Socket();
+            var connection = SocketChannel.open();
             try {
                 // Sends a SYN; returns when the SYN-ACK has come and our ACK is on its way.
-                socket.connect(new InetSocketAddress(address, port), timeoutS * 1000);
-                return socket;
+                connection.socket().connect(new InetSocketAddress(address, port), timeoutS * 1000);
+                connection.configureBlocking(false); // what would have to wait does nothing: a Selector does the waiting
+                return connection;
             } catch (IOException error) {
                 var words = String.valueOf(error.getMessage());
                 tried.add(Screen.shortened(address));
                 refused |= error instanceof ConnectException && words.contains("refused");
                 silent |= error instanceof SocketTimeoutException || words.contains("timed out");
-                close(socket);
+                connection.close();
             }
         }
         var place = host + " port " + port;
@@ -71,14 +75,6 @@ final class Connecting {
             return Screen.fail(1, "no answer from " + place + " within " + timeoutS + " s " + names
                 + "; check address and firewall");
         return Screen.fail(1, "there is no way to " + place + " " + names + "; check address and network");
-    }
-
-    static void close(Socket socket) {
-        try {
-            socket.close();
-        } catch (IOException ignored) {
-            // it is closed all the same
-        }
     }
 }
 
@@ -94,57 +90,66 @@ final class Incoming {
     }
 
     boolean ended, saidGoodBye;
-    final CompletableFuture<Void> finished = new CompletableFuture<>(); // the server's FIN, or its RST
-    volatile boolean counting = true; // whether the wait for an answer is limited
+    final SocketChannel connection;
+    private final Selector selector = Selector.open();
+    private final SelectionKey news;
     private final int timeoutMs;
-    private final BlockingQueue<Object> arrived = new LinkedBlockingQueue<>(16); // octets, or an IOException
-    private byte[] octets = {}; // not shown yet
+    private final ByteBuffer piece = ByteBuffer.allocateDirect(65536);
+    private byte[] octets = {}; // arrived, but not shown yet
     private String tail = ""; // the last few octets that arrived
+    private boolean reset; // a RST has come, but it was told to send()
 
-    Incoming(Socket socket, int timeoutS) {
+    Incoming(SocketChannel connection, int timeoutS) throws IOException {
+        this.connection = connection;
         timeoutMs = timeoutS * 1000;
-        Thread.ofVirtual().start(() -> readOn(socket));
+        news = connection.register(selector, SelectionKey.OP_READ);
     }
 
-    /** Takes what comes, at any time: so we notice the server's FIN also while a person thinks. */
-    private void readOn(Socket socket) {
-        var buffer = new byte[65536];
-        try {
-            for (int count = 0; count >= 0; ) {
-                count = socket.getInputStream().read(buffer); // waits for a segment; -1 is the server's FIN
-                if (count < 0) finished.complete(null);
-                arrived.put(Arrays.copyOf(buffer, Math.max(count, 0)));
-            }
-        } catch (IOException error) {
-            finished.complete(null);
-            arrived.add(error);
-        } catch (InterruptedException never) {
-            finished.complete(null);
+    /** End a wait: there is something else to do. From another thread. */
+    void wake() {
+        selector.wakeup();
+    }
+
+    /** Wait until something has come, or (room) the server takes octets, or somebody wakes us; returns whether something
+     * has come. Throws Silence when nothing happens for too long; after "Good bye" that is the end. */
+    boolean somethingCame(boolean room, boolean limited) throws IOException {
+        news.interestOps(SelectionKey.OP_READ | (room ? SelectionKey.OP_WRITE : 0));
+        selector.selectedKeys().clear();
+        limited |= saidGoodBye;
+        long endMs = System.nanoTime() / 1_000_000 + timeoutMs;
+        if (selector.select(limited ? timeoutMs : 0) > 0) return news.isReadable();
+        if (limited && System.nanoTime() / 1_000_000 >= endMs) {
+            if (!saidGoodBye) throw new Silence();
+            ended = true;
         }
+        return false;
     }
 
-    /** What has arrived next; nothing when the server has ended its side. Throws Silence when nothing comes. */
+    /** Take what has arrived; nothing when the server has ended its side. */
     byte[] receive() throws IOException {
-        Object next = null;
-        boolean counted;
-        do {
-            counted = counting;
-            try {
-                next = arrived.poll(counted ? timeoutMs : 20, TimeUnit.MILLISECONDS);
-            } catch (InterruptedException never) {
-                throw new IOException(never);
-            }
-        } while (next == null && !counted);
-        // P31: after its "Good bye" all is said, however the connection ends.
-        if (next == null && !saidGoodBye) throw new Silence();
-        if (next instanceof IOException error && !saidGoodBye) throw error;
-        var found = next instanceof byte[] some ? some : new byte[0];
-        ended = found.length == 0;
+        int count = -1;
+        try {
+            count = connection.read(piece.clear()); // takes what is there; -1 is the server's FIN
+            if (count < 0 && reset) throw new IOException("reset");
+        } catch (IOException error) {
+            if (!saidGoodBye) throw error; // P31: after its "Good bye" all is said, however the connection ends
+        }
+        ended = count < 0;
+        var found = new byte[Math.max(count, 0)];
+        piece.flip().get(found);
         // P31: no message is echoed as "Good bye": echoes have no small letters.
         tail += new String(found, StandardCharsets.ISO_8859_1);
         tail = tail.substring(Math.max(0, tail.length() - GOOD_BYE.length() - 2));
         saidGoodBye |= tail.replaceAll("[\r\n]+$", "").endsWith(GOOD_BYE);
         return found;
+    }
+
+    /** Take what has arrived, but show it later. */
+    void keep() throws IOException {
+        var more = receive();
+        int length = octets.length;
+        octets = Arrays.copyOf(octets, length + more.length);
+        System.arraycopy(more, 0, octets, length, more.length);
     }
 
     /** The next line with its line end; what is there without one, if no more comes. */
@@ -153,9 +158,7 @@ final class Incoming {
         for (int searched = 0; (end = indexOfLf(searched)) < 0 && !ended; ) {
             searched = octets.length;
             try {
-                var more = receive();
-                octets = Arrays.copyOf(octets, searched + more.length);
-                System.arraycopy(more, 0, octets, searched, more.length);
+                if (somethingCame(false, true)) keep();
             } catch (Silence silence) {
                 if (octets.length == 0) throw silence;
                 break; // a server that sends no line ends: its text shall be seen all the same
@@ -171,6 +174,35 @@ final class Incoming {
         for (int i = from; i < octets.length; i++) if (octets[i] == '\n') return i;
         return -1;
     }
+
+    /** Hand octets to the kernel, which makes segments of them. It takes those that it has room for. */
+    void send(ByteBuffer waiting) {
+        try {
+            connection.write(waiting);
+        } catch (IOException error) { // the server has ended the connection: receive() notices too
+            // P33: a broken pipe comes after its FIN. A RST without one is told only once: to send() or to receive().
+            reset |= !String.valueOf(error.getMessage()).contains("Broken pipe");
+            waiting.position(waiting.limit());
+        }
+    }
+
+    /** Send a line, and take what comes meanwhile (P30): else each side could wait for the other. */
+    void sendLine(byte[] line) throws IOException {
+        var waiting = ByteBuffer.wrap(line);
+        while (waiting.hasRemaining() && !ended && !saidGoodBye) {
+            if (somethingCame(true, true)) keep();
+            else send(waiting);
+        }
+    }
+
+    /** Our FIN: no more lines. The server may still be sending, and we go on receiving. */
+    void endOurSide() {
+        try {
+            connection.shutdownOutput();
+        } catch (IOException ended) {
+            // it has ended everything already
+        }
+    }
 }
 
 // ---- The three ways to talk ----
@@ -181,40 +213,38 @@ final class Talk {
         private static final long serialVersionUID = 1;
     }
 
-    private final Socket socket;
     private final Incoming incoming;
 
-    Talk(Socket socket, int timeoutS) {
-        this.socket = socket;
-        incoming = new Incoming(socket, timeoutS);
+    Talk(Incoming incoming) {
+        this.incoming = incoming;
     }
 
     void talk(String host, List<byte[]> script, boolean terminal) throws IOException {
         boolean interactive = script == null && terminal;
+        var server = incoming.connection.socket();
         if (interactive || script != null)
-            Screen.note("connected to " + host + " (" + Screen.shortened(socket.getInetAddress()) + ") port "
-                + socket.getPort());
+            Screen.note("connected to " + host + " (" + Screen.shortened(server.getInetAddress()) + ") port "
+                + server.getPort());
         if (interactive) Screen.note("type a line and press Enter; quit or Ctrl-D ends");
         if (interactive) converse(ask());
         else if (script != null) converse(play(script));
         else passThrough();
-        socket.close();
+        server.close();
     }
 
     /** Send one line, wait for its answer, show it; and so on. lines asks a person, or reads a script. */
     private void converse(Iterator<byte[]> lines) throws IOException {
-        var output = socket.getOutputStream();
         try {
             boolean over = false;
             while (!over && lines.hasNext()) {
                 var line = lines.next();
                 var message = Arrays.copyOf(line, line.length + 1);
                 message[line.length] = '\n';
-                output.write(message); // into the kernel's buffer; the kernel makes segments of it
+                incoming.sendLine(message);
                 Screen.showLine(incoming.line());
                 over = incoming.saidGoodBye || incoming.ended;
             }
-            if (!over) socket.shutdownOutput(); // our FIN: no more lines. The server may still be sending
+            if (!over) incoming.endOurSide();
         } catch (ServerEnded ended) {
             Screen.show(new byte[] {'\n'}); // leaves the line with the prompt
         }
@@ -232,8 +262,15 @@ final class Talk {
                 Screen.show("> ".getBytes(StandardCharsets.US_ASCII));
                 var typed = new CompletableFuture<byte[]>();
                 // A thread of its own: nothing else can end a wait for the keyboard when the server closes.
-                Thread.ofPlatform().daemon().start(() -> typed.complete(readLine(System.in)));
-                CompletableFuture.anyOf(typed, incoming.finished).join();
+                Thread.ofPlatform().daemon().start(() -> {
+                    typed.complete(readLine(System.in));
+                    incoming.wake();
+                });
+                try {
+                    while (!typed.isDone() && !incoming.ended) if (incoming.somethingCame(false, false)) incoming.keep();
+                } catch (IOException reset) {
+                    throw new ServerEnded();
+                }
                 if (!typed.isDone()) throw new ServerEnded();
                 next = typed.join();
                 if (next == null) Screen.show(new byte[] {'\n'}); // Ctrl-D
@@ -274,19 +311,41 @@ final class Talk {
 
     /** Send all of our input; meanwhile show what comes back. Both at once: else each side could wait for the other. */
     private void passThrough() throws IOException {
-        incoming.counting = false;
-        Thread.ofPlatform().daemon().start(() -> {
-            try {
-                var buffer = new byte[65536];
-                for (int count; (count = System.in.read(buffer)) >= 0; )
-                    socket.getOutputStream().write(buffer, 0, count); // waits when the server reads slowly
-                socket.shutdownOutput(); // our FIN; what the server still sends, we go on receiving
-            } catch (IOException ended) {
-                // the server has ended the connection: receive() notices too
+        var input = new ArrayBlockingQueue<ByteBuffer>(1);
+        // A thread of its own: no Selector can wait for a pipe.
+        Thread.ofPlatform().daemon().start(() -> readInput(input));
+        var waiting = ByteBuffer.allocate(0); // of our input, to be sent
+        boolean inputEnded = false;
+        while (!incoming.ended) {
+            // We wait for the server only while it takes nothing, and when our input has ended.
+            boolean room = waiting.hasRemaining();
+            if (incoming.somethingCame(room, room || inputEnded)) Screen.show(incoming.receive());
+            var more = room ? null : input.poll();
+            if (more != null) {
+                waiting = more;
+                inputEnded = !more.hasRemaining();
+                if (inputEnded) incoming.endOurSide();
             }
-            incoming.counting = true;
-        });
-        while (!incoming.ended) Screen.show(incoming.receive());
+            if (waiting.hasRemaining()) incoming.send(waiting);
+        }
+    }
+
+    /** Brings our input, piece by piece; at its end no octet. */
+    private void readInput(BlockingQueue<ByteBuffer> input) {
+        try {
+            for (int count = 0; count >= 0; ) {
+                var octets = new byte[65536];
+                try {
+                    count = System.in.read(octets);
+                } catch (IOException gone) {
+                    count = -1;
+                }
+                input.put(ByteBuffer.wrap(octets, 0, Math.max(count, 0)));
+                incoming.wake();
+            }
+        } catch (InterruptedException never) {
+            Thread.currentThread().interrupt();
+        }
     }
 }
 
@@ -339,7 +398,7 @@ final class Screen {
     }
 }
 
-final class Client {
+final class Program {
     private static final String USAGE = "usage: echo-client [--script FILE] [HOST [PORT]]";
 
     /** The lines of a script without their line ends, be these LF or CR LF, and without a byte order mark. */
@@ -407,11 +466,13 @@ final class Client {
         var lines = script == null ? null : readScript(script);
         boolean terminal = isTerminal();
         try {
-            new Talk(Connecting.connect(host, port, timeoutS), timeoutS).talk(host, lines, terminal);
+            new Talk(new Incoming(Connecting.connect(host, port, timeoutS), timeoutS)).talk(host, lines, terminal);
         } catch (Incoming.Silence silence) {
             Screen.fail(1, "the server has not answered for " + timeoutS + " s; look at the server's log");
         } catch (IOException reset) { // it sent a RST: what was under way is lost
             Screen.fail(1, "the server reset the connection, text may be lost; look at the server's log");
+        } catch (OutOfMemoryError full) {
+            Screen.fail(1, "no memory is left; send shorter lines");
         }
         Runtime.getRuntime().halt(0);
     }

@@ -10,6 +10,7 @@
 "use strict";
 
 const dns = require("node:dns/promises");
+const { once } = require("node:events");
 const fs = require("node:fs");
 const net = require("node:net");
 const readline = require("node:readline");
@@ -18,6 +19,7 @@ const USAGE = "usage: echo-client [--script FILE] [HOST [PORT]]";
 const GOOD_BYE = "Good bye";
 const LF = 0x0a;
 const NOTHING = Buffer.alloc(0);
+const PIECE_OCTETS = 65536; // a long line is handed over in pieces: so we see whether the server takes them
 
 // ---- Connecting ----
 
@@ -36,7 +38,7 @@ async function connect(host, port, timeoutS) {
     try {
       return [await connectTo(address, port, timeoutS), address];
     } catch (error) {
-      tried.add(address);
+      tried.add(textOf(address));
       errors.add(error.code);
     }
   }
@@ -74,15 +76,14 @@ function connectTo(address, port, timeoutS) {
   });
 }
 
+/** An address as people write it, without the name of a link, as in fe80::1%eth0. */
+function textOf(address) {
+  return address.replace(/%.*/, "");
+}
+
 // ---- The stream from the server ----
 
 class TimeoutError extends Error {}
-
-/** Node takes a RST right behind octets for the end of the stream. But after a FIN there is still a peer; after a RST,
- * none. (Ask only now: once asked, Node remembers the answer. And only while our own side is open.) */
-function wasReset(socket) {
-  return !socket.writableFinished && socket.remoteAddress === undefined;
-}
 
 /** What the server sends: a stream of octets, in which we look for lines. */
 class Incoming {
@@ -97,45 +98,51 @@ class Incoming {
     this.wake = () => {};
     this.finished = new Promise((tell) => (this.tellFinished = tell)); // the server's FIN, or its RST
     socket.on("readable", () => this.wake());
-    socket.on("end", () => this.finish(wasReset(socket) && new Error("reset")));
+    socket.on("drain", () => this.wake()); // the server, or the kernel for it, takes octets again
+    socket.on("end", () => this.endReceived());
     socket.on("error", (error) => this.finish(error));
     socket.on("close", () => this.finish());
   }
 
+  /** The server's FIN. But Node takes a RST right behind octets for the same. Then there is no peer any more, and
+   * whoever writes (nothing of it goes over the wire) is told by an error what there was. */
+  endReceived() {
+    if (this.socket.remoteAddress !== undefined || this.socket.writableFinished) this.finish();
+    else if (!this.socket.writableEnded) this.socket.write("\n");
+  }
+
   finish(error) {
-    this.error ||= error;
+    if (error && error.code !== "EPIPE") this.error ||= error; // P33: a broken pipe comes after the server's FIN
     this.streamEnded = true;
     this.tellFinished();
     this.wake();
   }
 
-  /** What has arrived next; nothing when the server has ended its side. Throws TimeoutError when nothing comes. */
-  async receive(patient = () => false) {
-    let octets = null;
-    while (!this.streamEnded && (octets = this.socket.read()) === null && !this.streamEnded) {
-      const inTime = await this.somethingHappens();
-      if (inTime || patient()) continue;
-      if (!this.saidGoodBye) throw new TimeoutError();
-      break; // P31: after its "Good bye" all is said, however the connection ends
-    }
+  /** Take what has arrived: null if nothing has, no octets if the server has ended its side. */
+  take() {
+    const octets = this.socket.read();
+    if (octets === null && !this.streamEnded) return null;
+    // P31: after its "Good bye" all is said, however the connection ends.
     if (octets === null && this.error && !this.saidGoodBye) throw this.error;
-    octets ??= NOTHING;
-    this.ended = octets.length === 0;
+    this.ended = octets === null;
     // P31: no message is echoed as "Good bye": echoes have no small letters.
-    this.tail = (this.tail + octets.toString("latin1")).slice(-GOOD_BYE.length - 2);
+    this.tail = (this.tail + (octets ?? NOTHING).toString("latin1")).slice(-GOOD_BYE.length - 2);
     this.saidGoodBye ||= this.tail.replace(/[\r\n]+$/, "").endsWith(GOOD_BYE);
-    return octets;
+    return octets ?? NOTHING;
   }
 
-  /** Waits until octets, a FIN or a RST have come, but not too long. Returns whether something has. */
-  somethingHappens() {
-    return new Promise((done) => {
-      const timer = setTimeout(() => done(false), this.timeoutMs);
+  /** Waits until octets, a FIN or a RST have come, or the server takes more of ours. Throws TimeoutError when nothing
+   * happens for too long; after "Good bye" that is the end. */
+  async somethingHappens(limited = true) {
+    const inTime = await new Promise((done) => {
+      const timer = limited || this.saidGoodBye ? setTimeout(() => done(false), this.timeoutMs) : null;
       this.wake = () => {
         clearTimeout(timer);
         done(true);
       };
     });
+    if (!inTime && !this.saidGoodBye) throw new TimeoutError();
+    if (!inTime) this.ended = true;
   }
 
   /** The next line with its line end; what is there without one, if no more comes. */
@@ -144,7 +151,9 @@ class Incoming {
     for (let searched = 0; (end = this.octets.indexOf(LF, searched)) < 0 && !this.ended; ) {
       searched = this.octets.length;
       try {
-        this.octets = Buffer.concat([this.octets, await this.receive()]);
+        const octets = this.take();
+        if (octets) this.octets = Buffer.concat([this.octets, octets]);
+        else await this.somethingHappens();
       } catch (error) {
         if (!(error instanceof TimeoutError) || !this.octets.length) throw error;
         break; // a server that sends no line ends: its text shall be seen all the same
@@ -154,6 +163,16 @@ class Incoming {
     const line = this.octets.subarray(0, end);
     this.octets = this.octets.subarray(end);
     return line;
+  }
+
+  /** Send a line, and take what comes meanwhile (P30): else each side could wait for the other. */
+  async sendLine(line) {
+    for (let sent = 0; sent < line.length && !this.ended && !this.saidGoodBye; ) {
+      const octets = this.take();
+      if (octets) this.octets = Buffer.concat([this.octets, octets]);
+      else if (this.socket.writableNeedDrain) await this.somethingHappens();
+      else this.socket.write(line.subarray(sent, (sent += PIECE_OCTETS))); // the kernel makes segments of it
+    }
   }
 }
 
@@ -165,7 +184,7 @@ class ServerEndedError extends Error {}
 async function converse(socket, incoming, lines) {
   try {
     for await (const line of lines) {
-      socket.write(Buffer.concat([line, Buffer.from("\n")])); // into the kernel's buffer; it makes segments of it
+      await incoming.sendLine(Buffer.concat([line, Buffer.from("\n")]));
       showLine(await incoming.line());
       if (incoming.saidGoodBye || incoming.ended) break;
     }
@@ -220,30 +239,33 @@ function* play(script) {
 /** Send all of our input; meanwhile show what comes back. Both at once: else each side could wait for the other. */
 async function passThrough(socket, incoming) {
   let inputEnded = false;
-  process.stdin.on("data", (octets) => {
-    if (!socket.write(octets)) process.stdin.pause(); // the server reads slowly, its window is closed: wait
-  });
-  socket.on("drain", () => process.stdin.resume());
-  for (const end of ["end", "error"]) {
-    process.stdin.on(end, () => {
-      socket.end(); // our FIN; what the server still sends, we go on receiving
-      inputEnded = true;
-      incoming.wake(); // the wait for an answer counts from now on
-    });
-  }
-  let patient = true; // the round in which the input ends is not counted either
-  const stillSending = () => {
-    const before = patient;
-    patient = !inputEnded;
-    return before;
+  const sendInput = async () => {
+    try {
+      for await (const octets of process.stdin) {
+        if (socket.write(octets)) continue;
+        incoming.wake();
+        await once(socket, "drain"); // the server reads slowly, its window is closed: wait
+      }
+    } catch {
+      // nothing more can be read, or the server has ended the connection
+    }
+    socket.end(); // our FIN; what the server still sends, we go on receiving
+    inputEnded = true;
+    incoming.wake();
   };
-  while (!incoming.ended) show(await incoming.receive(stillSending));
+  sendInput();
+  while (!incoming.ended) {
+    const octets = incoming.take();
+    if (octets) show(octets);
+    // We wait for the server only while it takes nothing, and when our input has ended.
+    else await incoming.somethingHappens(inputEnded || socket.writableNeedDrain);
+  }
 }
 
 async function talk([socket, address], place, script, timeoutS) {
   const incoming = new Incoming(socket, timeoutS);
   const interactive = script === null && process.stdin.isTTY;
-  if (interactive || script) note(`connected to ${place[0]} (${address}) port ${place[1]}`);
+  if (interactive || script) note(`connected to ${place[0]} (${textOf(address)}) port ${place[1]}`);
   if (interactive) note("type a line and press Enter; quit or Ctrl-D ends");
   if (interactive) await converse(socket, incoming, ask(incoming));
   else if (script) await converse(socket, incoming, play(script));
@@ -274,7 +296,11 @@ function showLine(line) {
 
 /** For the person, not part of the conversation: on standard error. */
 function note(sentence) {
-  fs.writeSync(2, `${sentence}\n`);
+  try {
+    fs.writeSync(2, `${sentence}\n`);
+  } catch {
+    // nobody is there to read it
+  }
 }
 
 function fail(status, sentence) {
@@ -343,7 +369,9 @@ async function main() {
   } catch (error) {
     if (error instanceof TimeoutError) {
       fail(1, `the server has not answered for ${timeoutS} s; look at the server's log`);
-    } // else it sent a RST: what was under way is lost
+    }
+    if (error instanceof RangeError) fail(1, "no memory is left; send shorter lines"); // no Buffer can be that long
+    // else it sent a RST: what was under way is lost
     fail(1, "the server reset the connection, text may be lost; look at the server's log");
   }
   process.exit(0);

@@ -39,10 +39,10 @@ def connect(host, port, timeout_s):
             connection.connect(address)  # sends a SYN; returns when the SYN-ACK has come and our ACK is on its way
         except OSError as error:
             connection.close()
-            tried.append(address[0])
+            tried.append(text_of(address))
             errors.append(error)
         else:
-            connection.settimeout(None)
+            connection.setblocking(False)  # from now on a call that would have to wait fails: select() does the waiting
             return connection
     names = " and ".join(dict.fromkeys(tried))
     if any(isinstance(error, ConnectionRefusedError) for error in errors):  # the SYN was answered with a RST
@@ -50,6 +50,11 @@ def connect(host, port, timeout_s):
     if any(isinstance(error, TimeoutError) for error in errors):  # the SYN was not answered at all
         fail(1, f"no answer from {host} port {port} within {timeout_s} s (tried {names}); check address and firewall")
     return fail(1, f"there is no way to {host} port {port} (tried {names}); check address and network")
+
+
+def text_of(address):
+    """An address as people write it, without the name of a link, as in fe80::1%eth0."""
+    return address[0].partition("%")[0]
 
 
 # ---- The stream from the server ----
@@ -61,21 +66,33 @@ class Incoming:
     def __init__(self, connection, timeout_s):
         self.connection = connection
         self.timeout_s = timeout_s
-        self.octets = b""  # arrived, but not shown yet
+        self.octets = bytearray()  # arrived, but not shown yet
         self.tail = b""  # the last few octets that arrived
-        self.ended = False
-        self.said_good_bye = False
+        self.ended = self.said_good_bye = self.reset = False
+
+    def wait(self, also=(), room=False, limited=True):
+        """Wait until something has come from the server, or from another file, or (room) until the server takes some.
+
+        Returns who can be read. Raises TimeoutError when nothing happens for long; after "Good bye" that is the end.
+        """
+        limit_s = self.timeout_s if limited or self.said_good_bye else None
+        readable, writable, _ = select.select([self.connection, *also], [self.connection] if room else [], [], limit_s)
+        if not readable and not writable:
+            if not self.said_good_bye:
+                raise TimeoutError
+            self.ended = True
+        return readable
 
     def receive(self):
-        """What has arrived next; b"" when the server has ended its side. Raises TimeoutError when nothing comes."""
+        """Take what has arrived; b"" when the server has ended its side."""
+        octets = b""
         try:
-            if not select.select([self.connection], [], [], self.timeout_s)[0]:
-                raise TimeoutError
             octets = self.connection.recv(65536)  # takes what is there; b"" is the server's FIN
-        except (ConnectionResetError, TimeoutError):
-            if not self.said_good_bye:
+            if not octets and self.reset:
+                raise ConnectionResetError
+        except ConnectionResetError:
+            if not self.said_good_bye:  # P31: after its "Good bye" all is said, however the connection ends
                 raise
-            octets = b""  # P31: after its "Good bye" all is said, however the connection ends
         self.ended = not octets
         # P31: no message is echoed as "Good bye": echoes have no small letters.
         self.tail = (self.tail + octets)[-len(GOOD_BYE + b"\r\n") :]
@@ -88,14 +105,36 @@ class Incoming:
         while (end := self.octets.find(b"\n", searched)) < 0 and not self.ended:
             searched = len(self.octets)
             try:
-                self.octets += self.receive()
+                if self.wait():
+                    self.octets += self.receive()
             except TimeoutError:
                 if not self.octets:
                     raise
                 break  # a server that sends no line ends: its text shall be seen all the same
         end = end + 1 or len(self.octets)
-        line, self.octets = self.octets[:end], self.octets[end:]
+        line = bytes(self.octets[:end])
+        del self.octets[:end]
         return line
+
+    def send(self, octets):
+        """Hand octets to the kernel, which makes segments of them. Returns those that it has no room for."""
+        try:
+            return octets[self.connection.send(octets) :]
+        except BlockingIOError:
+            return octets
+        except OSError as error:  # the server has ended the connection: receive() notices too
+            # P33: a broken pipe comes after its FIN. A RST without one is told only once: to send() or to recv().
+            self.reset = self.reset or not isinstance(error, BrokenPipeError)
+            return b""
+
+    def send_line(self, octets):
+        """Send a line, and take what comes meanwhile (P30): else each side could wait for the other."""
+        waiting = memoryview(octets)
+        while waiting and not self.ended and not self.said_good_bye:
+            if self.wait(room=True):
+                self.octets += self.receive()
+            else:
+                waiting = self.send(waiting)
 
 
 # ---- The three ways to talk ----
@@ -105,17 +144,23 @@ def converse(connection, incoming, lines):
     """Send one line, wait for its answer, show it; and so on. lines asks a person, or reads a script."""
     try:
         for line in lines:
-            connection.sendall(line + b"\n")  # into the kernel's buffer; the kernel makes segments of it
+            incoming.send_line(line + b"\n")
             show_line(incoming.line())
             if incoming.said_good_bye or incoming.ended:
                 break
         else:
-            connection.shutdown(socket.SHUT_WR)  # our FIN: no more lines. The server may still be sending
+            end_our_side(connection)
     except ServerEndedError:
         show(b"\n")  # leaves the line with the prompt
     while not incoming.ended:
         show_line(incoming.line())
     note(f"the server {'said Good bye and ' if incoming.said_good_bye else ''}closed the connection")
+
+
+def end_our_side(connection):
+    """Our FIN: no more lines. The server may still be sending, and we go on receiving."""
+    with contextlib.suppress(OSError):  # it has ended everything already
+        connection.shutdown(socket.SHUT_WR)
 
 
 def ask(connection):
@@ -166,30 +211,28 @@ def play(script):
 
 def pass_through(connection, incoming):
     """Send all of our input; meanwhile show what comes back. Both at once: else each side could wait for the other."""
-    input_ended = threading.Event()
-
-    def send():
-        with contextlib.suppress(OSError):  # the server has ended the connection: receive() notices too
-            while octets := sys.stdin.buffer.raw.read(65536):
-                connection.sendall(octets)  # waits when the server reads slowly
-            connection.shutdown(socket.SHUT_WR)  # our FIN; what the server still sends, we go on receiving
-        input_ended.set()
-
-    threading.Thread(target=send, daemon=True).start()
+    keys, waiting, input_ended = sys.stdin.buffer.raw, b"", False
     while not incoming.ended:
-        try:
+        # We wait for the server only while it takes nothing, and when our input has ended; else for our input, too.
+        ours = not waiting and not input_ended
+        readable = incoming.wait([keys] if ours else [], room=bool(waiting), limited=not ours)
+        if connection in readable:
             show(incoming.receive())
-        except TimeoutError:
-            if input_ended.is_set():
-                raise
+        if keys in readable:
+            waiting = keys.read(65536)
+            input_ended = not waiting
+            if input_ended:
+                end_our_side(connection)
+        if waiting:
+            waiting = incoming.send(waiting)
 
 
 def talk(connection, host, lines, timeout_s):
     incoming = Incoming(connection, timeout_s)
     interactive = lines is None and sys.stdin.isatty()
     if interactive or lines:
-        address, port = connection.getpeername()[:2]
-        note(f"connected to {host} ({address}) port {port}")
+        address = connection.getpeername()
+        note(f"connected to {host} ({text_of(address)}) port {address[1]}")
     if interactive:
         note("type a line and press Enter; quit or Ctrl-D ends")
         lines = ask(connection)
@@ -221,7 +264,8 @@ def show_line(line):
 
 def note(sentence):
     """For the person, not part of the conversation: on standard error."""
-    print(sentence, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # nobody may be there to read it
+        print(sentence, file=sys.stderr, flush=True)
 
 
 def fail(status, sentence):
@@ -281,6 +325,8 @@ def main():
         fail(1, f"the server has not answered for {timeout_s} s; look at the server's log")
     except OSError:  # it sent a RST: what was under way is lost
         fail(1, "the server reset the connection, text may be lost; look at the server's log")
+    except MemoryError:
+        fail(1, "no memory is left; send shorter lines")
     except KeyboardInterrupt:  # Ctrl-C; leaving closes the socket, which sends our FIN
         note("")
         sys.exit(130)

@@ -13,6 +13,7 @@ import contextlib
 import errno
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -23,6 +24,7 @@ GOOD_BYE = b"Good bye"
 DISCARD_S = 2.0  # P16: how long we read on after our FIN
 STOP_S = 0.5  # P26: the same when the whole server stops
 STOP_READING_S = 0.25  # P26: how long, at most, we take in what had arrived before the stop
+MOST_MAX_LINE = 2**26  # an answer has up to three times as many octets, and is there more than once while it is made
 BACKLOG = 4096  # so many clients may wait, shaken hands with by the kernel, until we accept them
 
 
@@ -119,8 +121,16 @@ class Connection(asyncio.Protocol):
             return
         if left_s > 0.001:
             self.silence_timer = self.server.loop.call_later(left_s, self.look_for_silence)
+        elif self.has_arrival():
+            self.expect_more()  # not silent: we were too busy to look
         else:
             self.answer_unfinished()
+
+    def has_arrival(self):
+        """Whether the kernel has octets of this peer, or its FIN, that asyncio has not brought us yet."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket"), select.POLLIN)
+        return bool(poll.poll(0))
 
     def answer_unfinished(self):
         """Answer the line that has no end, without one. What comes later starts a new message (P20)."""
@@ -239,6 +249,7 @@ def name_of(address):
     if not address:
         return "somebody"  # gone again before we could ask for its address
     host, port = address[0].removeprefix("::ffff:"), address[1]  # ::ffff:192.0.2.20 is an IPv4 peer
+    host = host.partition("%")[0]  # without the name of a link, as in fe80::1%eth0
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -260,12 +271,17 @@ def log_trouble(loop, about):
         if now_s - log_trouble.told_s >= 1:  # asyncio tells it thousands of times a second
             log_error("no file descriptor is left for one more connection; raise the limit (ulimit -n)")
             log_trouble.told_s = now_s
-    elif not isinstance(error, OSError):  # those end one connection, and connection_lost() says so
+    elif isinstance(error, MemoryError):  # it ends one connection
+        log_error("no memory is left; give it more, or choose a smaller ECHO_MAX_LINE")
+    # An OSError ends one connection, and connection_lost() says so. A ValueError comes when asyncio, after a rest,
+    # wants to accept again and we have stopped.
+    elif not isinstance(error, (OSError, ValueError)):
         log_error(about["message"])
 
 
 def log_error(sentence):
-    print(f"echo-server: {sentence}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):
+        print(f"echo-server: {sentence}", file=sys.stderr, flush=True)
 
 
 def fail(status, sentence):
@@ -300,7 +316,7 @@ def main():
     options = read_options(sys.argv[1:])
     host = options.get("--host") or os.environ.get("ECHO_HOST") or "::"
     port = number("the port", options.get("--port") or os.environ.get("ECHO_PORT") or "8080", 0, 65535)
-    max_line = number("ECHO_MAX_LINE", os.environ.get("ECHO_MAX_LINE") or "1048576", 1, 2**30)
+    max_line = number("ECHO_MAX_LINE", os.environ.get("ECHO_MAX_LINE") or "1048576", 1, MOST_MAX_LINE)
     flush_ms = number("ECHO_FLUSH_MS", os.environ.get("ECHO_FLUSH_MS") or "200", 1, 60_000)
     if LOG not in ("connections", "messages"):
         fail(2, f'ECHO_LOG is "{LOG}"; it must be connections or messages')
@@ -309,7 +325,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft if hard == resource.RLIM_INFINITY else hard, hard))
     try:
         listener = listen(host, port)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):  # no name is like "a..b", says Python on its own
         fail(1, f'there is no host named "{host}"; check --host')
     except OSError as error:
         fail(

@@ -2,13 +2,14 @@
 
 A sender has few reasons, and each leaves its mark: three duplicate ACKs (fast retransmit, RFC 5681 §3.2), a SACK and a
 little patience (RACK, RFC 8985 §6), recovery that goes on (RFC 6675 §5), silence after the last segment (tail loss
-probe, RFC 8985 §7), or silence until the time-out (RFC 6298 §5). A copy that the network made is none of these: the
+probe, RFC 8985 §7), a router's word that a packet was too big (RFC 1191 §6.4), or silence until the time-out (RFC 6298
+§5). A copy that the network made is none of these: the
 packet is the same, down to its IP identification.
 """
 
 from __future__ import annotations
 
-from lab.analysis.flow import LINUX_LEAST_RTO_NS, Flow
+from lab.analysis.flow import LINUX_LEAST_RTO_NS, Flow, Sent
 from lab.analysis.model import FrameRecord
 
 SYN = 2
@@ -33,21 +34,24 @@ def cause(flow: Flow, record: FrameRecord, start: int, end: int, *, sack: bool, 
     recovering = flow.una < flow.recovery_to
     timer_ns = timeout_ns(flow, path_rtt_ns)
     if start <= flow.una < end and flow.dup_acks >= DUP_THRESHOLD and not recovering and waited_ns < timer_ns:
-        return _recover(flow, "fast")
+        return recover(flow, "fast")
     if recovering and waited_ns < _TIMER_SLACK * timer_ns:
         return "recovery"
     if flow.dup_acks and flow.sack_high > start and waited_ns < min(_PATIENT_NS, _TIMER_SLACK * timer_ns):
-        return _recover(flow, "rack")
-    outstanding = len(flow.unacked)
-    probe_ns = 2 * path_rtt_ns + (LINUX_LEAST_RTO_NS if outstanding < 2 else 2_000_000)
+        return recover(flow, "rack")
     is_tail = end >= flow.next and end > flow.una
-    in_time = 0.7 * probe_ns <= waited_ns <= 1.5 * probe_ns + 30_000_000
-    if sack and is_tail and in_time and attempt == 1 and not flow.probed and not flow.dup_acks:
+    if sack and is_tail and attempt == 1 and is_probe_time(flow, waited_ns, path_rtt_ns):
         flow.probed = True
         return "tail-loss-probe"
     if waited_ns >= min(_PATIENT_NS, _TIMER_SLACK * timer_ns):
-        return _recover(flow, "timeout")
+        return recover(flow, "timeout")
     return "unknown"
+
+
+def is_probe_time(flow: Flow, waited_ns: int, path_rtt_ns: int) -> bool:
+    """Whether a tail loss probe is due: two round trips after the last sign of life (RFC 8985 §7.2), one a tail."""
+    probe_ns = 2 * path_rtt_ns + (LINUX_LEAST_RTO_NS if len(flow.unacked) < 2 else 2_000_000)
+    return 0.7 * probe_ns <= waited_ns <= 1.5 * probe_ns + 30_000_000 and not flow.probed and not flow.dup_acks
 
 
 def timeout_ns(flow: Flow, path_rtt_ns: int) -> int:
@@ -107,7 +111,18 @@ def counts_ids(records: list[FrameRecord]) -> bool:
     return near * 10 >= len(steps) * 9
 
 
-def _recover(flow: Flow, why: str) -> str:
+def after_too_big(flow: Flow, told: FrameRecord, record: FrameRecord, original: Sent) -> bool:
+    """Whether a segment goes again because a router had no room for what was under way (RFC 1191 §6.4: it was dropped).
+
+    told: the router's word. The octets were sent before it, and this is the first time that they go again after it.
+    """
+    start, end = record.seq_rel or 0, record.end_rel or 0
+    before = any(again.frame > told.number and again.start < end and start < again.end for again in flow.again)
+    return original.frame < told.number and not before and record.time_ns - told.time_ns < _PATIENT_NS
+
+
+def recover(flow: Flow, why: str) -> str:
+    """It recovers from a loss until everything sent so far has arrived."""
     flow.recovery_to = flow.next
     flow.recovery = why
     return why

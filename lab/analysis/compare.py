@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from lab.analysis.kinds import finding
 from lab.analysis.model import Analysis, Finding, FrameRecord, Role
+from lab.analysis.words import frames_text
 
 _MOST_CHANGED = 64
 """A damaged frame is taken for one that left if no more octets of its TCP segment differ."""
@@ -26,7 +27,8 @@ class Crossing:
     sender: which end sent it. near, far: its number at the sender's tap and at the other; None where it is not there.
     near_ns, far_ns: when it passed them. delay_ns: between them. routers: by how much its TTL went down.
     fate: ``arrived``, ``lost``, ``duplicated`` (this is the copy), ``reordered`` (it arrived, but was overtaken),
-    ``corrupted`` (it arrived damaged) or ``appeared`` (nobody sent it).
+    ``corrupted`` (it arrived damaged), ``fragmented`` (it arrived in pieces; far is the one that completes it) or
+    ``appeared`` (nobody sent it).
     """
 
     sender: Role
@@ -60,6 +62,7 @@ class Path:
     duplicated: int
     reordered: int
     corrupted: int
+    fragmented: int
     appeared: int
     least_ns: int | None
     median_ns: int | None
@@ -135,9 +138,11 @@ class _Way:
         self.sender = sender
         self._near = [record for record in near if record.sender == sender and record.is_tcp]
         self._far = [record for record in far if record.sender == sender and record.is_tcp]
+        self._far_pieces = [record for record in far if record.sender == sender and record.kind == "fragment"]
         self._numbers = {record.number: record for record in near}
         self._changed: dict[int, int] = {}
         self._overtaken: dict[int, int] = {}
+        self._pieces: dict[int, tuple[int, ...]] = {}
         pairs, copies = self._matched()
         self._reorder(pairs)
         self.crossings = self._crossings(pairs, copies)
@@ -162,8 +167,26 @@ class _Way:
                 strange.append(record)
         unmatched = [record for records in waiting.values() for record in records]
         for record in strange:
-            self._match_damaged(record, unmatched, pairs)
+            if not self._match_fragments(record, unmatched, pairs):
+                self._match_damaged(record, unmatched, pairs)
         return pairs, copies
+
+    def _match_fragments(
+        self, record: FrameRecord, unmatched: list[FrameRecord], pairs: dict[int, FrameRecord]
+    ) -> bool:
+        """Is this the last piece of one that left whole, or a whole one that left in pieces? Identification, window and
+        options stand in the first piece's headers only."""
+        for candidate in unmatched:
+            in_pieces = [one for one in (record, candidate) if "fragment" in one.trouble]
+            if len(in_pieces) == 1 and not record.damaged and _core(candidate) == _core(record):
+                pairs[candidate.number] = record
+                unmatched.remove(candidate)
+                if in_pieces[0] is record:
+                    before = max((f.number for f in self._far if f.number < record.number), default=0)
+                    pieces = [f.number for f in self._far_pieces if before < f.number < record.number]
+                    self._pieces[candidate.number] = (*pieces, record.number)
+                return True
+        return False
 
     def _match_damaged(self, record: FrameRecord, unmatched: list[FrameRecord], pairs: dict[int, FrameRecord]) -> None:
         """Which of the frames that did not arrive is this one, with some octets changed?"""
@@ -199,6 +222,8 @@ class _Way:
             fate = "arrived"
             if record.number in self._changed:
                 fate = "corrupted"
+            elif record.number in self._pieces:
+                fate = "fragmented"
             elif record.number in self._overtaken:
                 fate = "reordered"
             found.append(self._crossing(record, far, fate))
@@ -220,7 +245,7 @@ class _Way:
     @property
     def path(self) -> Path:
         """This direction in numbers."""
-        there = [c for c in self.crossings if c.fate in ("arrived", "reordered", "corrupted")]
+        there = [c for c in self.crossings if c.fate in ("arrived", "reordered", "corrupted", "fragmented")]
         delays = sorted(c.delay_ns for c in there if c.delay_ns is not None)
         steps = sorted(c.routers for c in there if c.routers is not None)
         return Path(
@@ -231,6 +256,7 @@ class _Way:
             len(self._of("duplicated")),
             len(self._of("reordered")),
             len(self._of("corrupted")),
+            len(self._of("fragmented")),
             len(self._of("appeared")),
             delays[0] if delays else None,
             delays[len(delays) // 2] if delays else None,
@@ -260,6 +286,10 @@ class _Way:
             elif crossing.fate == "reordered":
                 by = self._overtaken[near or 0]
                 found.append(finding("path-reordered", (near,), side, near=near, far=far, overtaken_by=by))
+            elif crossing.fate == "fragmented":
+                pieces = self._pieces[near or 0]
+                facts = {"near": near, "far": far, "fragments": len(pieces)}
+                found.append(finding("path-fragmented", (near,), side, facts, pieces=frames_text(pieces)))
             elif crossing.fate == "appeared":
                 found.append(finding("path-appeared", (), side, far=far))
         return found
@@ -277,6 +307,11 @@ def _key(record: FrameRecord) -> object:
         record.payload_bytes,
         record.payload,
     )
+
+
+def _core(record: FrameRecord) -> object:
+    """What is left of that in a segment put together again from fragments."""
+    return (record.seq_raw, record.ack_raw, record.bits, record.payload_bytes, record.payload)
 
 
 def _tcp_octets(record: FrameRecord) -> bytes:

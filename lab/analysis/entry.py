@@ -108,11 +108,12 @@ def analyse_session(
     """
     records = records_of(recorded, file_number or (lambda _frame: 0))
     handshake = handshake_of(session, records)
-    walk = Walk(records, sack=bool(handshake.sack), first_rtt_ns=handshake.initial_rtt_ns).go()
+    errors = icmp_errors_of(session, records)
+    too_big = {error.frame: error.side for error, _ in errors if error.meaning == "too-big" and error.side is not None}
+    walk = Walk(records, sack=bool(handshake.sack), first_rtt_ns=handshake.initial_rtt_ns, too_big=too_big).go()
     judge_delays(walk, handshake)
     protocol, asked, answered = messages_of(session, records)
     endings = Endings(session, walk)
-    errors = icmp_errors_of(session, records)
     found: list[Finding] = [
         *opening_findings(session, records, handshake),
         *message_findings(records, protocol, asked, answered),

@@ -90,7 +90,9 @@ class Flow:
     next: after the highest offset sent. una: the highest acknowledged (SND.UNA). limit: how far the peer lets it send.
     dup_acks: since una moved. recovery_to: until una is there, it recovers from a loss. progress_ns: when una last
     moved or anything was sent. probed: a tail loss probe was sent since una moved. sack_high: the highest offset ever
-    SACKed. ahead: (frame, offset) of bare ACKs that stand after octets which have not passed yet.
+    SACKed. ahead: (frame, offset) of bare ACKs that stand after octets which have not passed yet. too_big: the last
+    ICMP error that said so of a packet of its. probe: the next octet, sent into a closed window and not answered yet.
+    maybe_probes: new segments sent when a tail loss probe was due, with how long had been waited.
     """
 
     role: Role
@@ -114,6 +116,9 @@ class Flow:
     in_flight: list[InFlight] = field(default_factory=list)
     karn: list[int] = field(default_factory=list)
     ahead: list[tuple[int, int]] = field(default_factory=list)
+    too_big: FrameRecord | None = None
+    probe: Sent | None = None
+    maybe_probes: list[tuple[Sent, int]] = field(default_factory=list)
     late: list[tuple[Sent, int, int]] = field(default_factory=list)
 
     @property
@@ -138,6 +143,16 @@ class Flow:
                 self.unacked.append(sent)
         self.next = max(self.next, end)
         return sent
+
+    def take_back(self) -> None:
+        """A probe's octet was not taken: as if it had not been sent."""
+        probe, self.probe = self.probe, None
+        if probe is None or not self.starts or self.starts[-1] != probe.start or self.next != probe.end:
+            return
+        self.starts.pop()
+        del self.by_start[probe.start]
+        self.unacked.remove(probe)
+        self.next = probe.start
 
     def originals(self, start: int, end: int) -> list[Sent]:
         """The entries that share numbers with [start, end), lowest first."""

@@ -137,6 +137,17 @@ CLOSING = (
         mtu_bytes=1400,
     ),
     row(
+        "path-mtu-unsaid",
+        "RFC 1191 §5",
+        "A router ({source}) has no room for {what} and does not say how large a packet may be, as routers older than"
+        " that RFC do: the {side} has to try smaller ones.",
+        "client",
+        (6, 7),
+        about=6,
+        what="frame 6",
+        source="192.0.2.1",
+    ),
+    row(
         "path-mtu-obeyed",
         "RFC 1191 §3",
         "After that the {side} sent its octets in packets of at most {largest_bytes:n octet}.",

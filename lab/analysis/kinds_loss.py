@@ -64,8 +64,8 @@ _LOSS = (
     row(
         "retransmission-tail-loss-probe",
         "RFC 8985 §7",
-        "Tail loss probe: after {waited_ns:time} of silence the {side} sent {what}, its last, again in frame {copy},"
-        " to get an answer before the time-out.",
+        "Tail loss probe: after {waited_ns:time} of silence the {side} sent {what} again in frame {copy}:"
+        " its last, to get an answer before the time-out.",
         "client",
         (8, 9),
         original=8,
@@ -75,6 +75,30 @@ _LOSS = (
         waited_ns=205_000_000,
         attempt=1,
         outstanding=1,
+    ),
+    row(
+        "tail-loss-probe-new-data",
+        "RFC 8985 §7.3",
+        "Tail loss probe with new octets: after {waited_ns:time} without an answer the {side} sent frame {probe}, and"
+        " the SACK for it told of the loss that frame {copy} repairs.",
+        "client",
+        (8, 10),
+        probe=8,
+        copy=10,
+        waited_ns=205_000_000,
+    ),
+    row(
+        "retransmission-path-mtu",
+        "RFC 1191 §6.4",
+        "The {side} sent {what} again in frame {copy}, because a router had dropped packets that were too big"
+        " for the path.",
+        "client",
+        (6, 8),
+        original=6,
+        what="the octets of frame 6",
+        copy=8,
+        gap_ns=900_000,
+        attempt=1,
     ),
     row(
         "retransmission",

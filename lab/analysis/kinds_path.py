@@ -19,8 +19,7 @@ PATH = (
         "path-duplicated",
         "RFC 791 §3.2",
         "Frame {near} of the {side} left its host once and arrived again (frame {far} at the {peer}'s tap): copied on"
-        " the"
-        " way.",
+        " the way.",
         "client",
         (6,),
         near=6,
@@ -48,11 +47,22 @@ PATH = (
         changed=1,
     ),
     row(
+        "path-fragmented",
+        "RFC 791 §3.2",
+        "Frame {near} of the {side} was cut on the way into {fragments:n fragment} ({pieces} at the {peer}'s"
+        " tap): the next link does not take packets of its size.",
+        "client",
+        (6,),
+        near=6,
+        far=8,
+        pieces="frames 6, 7 and 8",
+        fragments=3,
+    ),
+    row(
         "path-appeared",
         "",
         "Frame {far} at the {peer}'s tap was not sent by the {side} as far as its own tap saw: somebody between made"
-        " it, or"
-        " that tap missed it.",
+        " it, or that tap missed it.",
         "client",
         (),
         far=9,

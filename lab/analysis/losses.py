@@ -18,6 +18,7 @@ _SLUGS = {
     "rack": "retransmission-rack",
     "recovery": "retransmission-recovery",
     "tail-loss-probe": "retransmission-tail-loss-probe",
+    "path-mtu": "retransmission-path-mtu",
     "unknown": "retransmission",
 }
 _WIRESHARK_COPY = (
@@ -59,11 +60,14 @@ def loss_findings(session: Session, walk: Walk) -> list[Finding]:
             Differs(copy.side, (copy.copy,), _mark(walk.records[copy.copy - 1]), "a copy made by the network",
                     _WIRESHARK_COPY)
         )  # fmt: skip
+    for sender, probe, waited_ns, again_frame in walk.new_probes:
+        facts = {"probe": probe, "waited_ns": waited_ns, "copy": again_frame}
+        found.append(finding("tail-loss-probe-new-data", (probe, again_frame), sender, facts))
     roles: tuple[Role, Role] = ("client", "server")
     for role in roles:
         for again in walk.flows[role].again:
             if again.cause not in ("syn", "duplicate"):
-                found.append(_again(role, again))
+                found.append(_again(role, again, walk.records[again.frame - 1].ip_version))
             if again.cause != "duplicate":
                 found += _spurious(role, again, walk)
         found += _backoffs(role, walk)
@@ -89,11 +93,12 @@ def _what(again: Again) -> str:
             else f"the FIN of frame {again.original.frame}"
         )
     if not again.payload:
-        return "a FIN, whose first copy did not pass this tap,"
-    return f"{octets(again.start, again.payload)}, whose first copy did not pass this tap,"
+        return "a FIN (its first copy did not pass this tap)"
+    return f"{octets(again.start, again.payload)} (their first copy did not pass this tap)"
 
 
-def _again(role: Role, again: Again) -> Finding:
+def _again(role: Role, again: Again, ip_version: int) -> Finding:
+    rfc = "RFC 8201 §5.4" if again.cause == "path-mtu" and ip_version == 6 else None
     original = again.original.frame if again.original is not None else None
     return finding(
         _SLUGS[again.cause],
@@ -108,6 +113,7 @@ def _again(role: Role, again: Again) -> Finding:
         rto_ns=again.rto_ns,
         dup_acks=again.dup_acks,
         outstanding=again.outstanding,
+        rfc=rfc,
     )
 
 
@@ -156,8 +162,11 @@ def _backoffs(role: Role, walk: Walk) -> list[Finding]:
                     "Wireshark counts from the first copy, the sender's timer from the last one",
                 )
             )
-        if len(run) > 1 and all((b.gap_ns or 0) > 1.5 * (a.gap_ns or 0) for a, b in pairwise(run)):
-            waits = ", ".join(duration(again.gap_ns or 0) for again in run)
-            frames = (original, *(again.frame for again in run))
-            found.append(finding("rto-backoff", frames, role, attempts=len(run), waits=waits))
+        timed = [
+            again for again in run if again.cause != "tail-loss-probe"
+        ]  # a probe is no time-out and doubles nothing
+        if len(timed) > 1 and all((b.gap_ns or 0) > 1.5 * (a.gap_ns or 0) for a, b in pairwise(timed)):
+            waits = ", ".join(duration(again.gap_ns or 0) for again in timed)
+            frames = (original, *(again.frame for again in timed))
+            found.append(finding("rto-backoff", frames, role, attempts=len(timed), waits=waits))
     return found

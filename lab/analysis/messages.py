@@ -81,55 +81,85 @@ def _sorted_out(sent: list[FrameRecord]) -> list[Piece]:
 def messages_of(session: Session, records: list[FrameRecord]) -> tuple[str, tuple[Message, ...], tuple[Message, ...]]:
     """The protocol (``echo`` or ``unknown``), and the messages of client and server."""
     client, server = pieces_of(records, "client"), pieces_of(records, "server")
-    asked = _lines(client, server)
-    answered = _lines(server, client, asked)
+    asked = _questions(client, server)
+    answered = _answers(server, asked)
     if _is_echo(session, asked, answered):
         return ("echo", *_paired(asked, answered))
     return "unknown", _turns(client, server), _turns(server, client)
 
 
-def _lines(own: list[Piece], peer: list[Piece], questions: Sequence[Message] = ()) -> list[Message]:
-    """Cut a stream after each LF, and where octets without one were meant as a message.
-
-    For the client that is where a silence and the server's text followed; for the server, where its octets are the
-    whole answer to such a question. questions: the client's messages, for the server.
-    """
+def _questions(own: list[Piece], peer: list[Piece]) -> list[Message]:
+    """Cut the client's stream after each LF, and where octets without one were answered in a silence."""
     found: list[Message] = []
     parts: list[Piece] = []
+    said = b"".join(piece.octets for piece in peer)
+    claimed = 0  # of the server's octets, by the messages so far
     for index, piece in enumerate(own):
         if parts and parts[-1].end != piece.start:
             _finish(found, parts)  # octets are missing here: what follows is something else
         rest = piece
         while (at := rest.octets.find(b"\n")) >= 0:
-            parts.append(Piece(rest.start, rest.octets[: at + 1], rest.frame, rest.time_ns))
-            _finish(found, parts)
-            rest = Piece(rest.start + at + 1, rest.octets[at + 1 :], rest.frame, rest.time_ns)
+            rest = _end_at(found, parts, rest, at + 1)
+            claimed = said.find(b"\n", claimed) + 1 or len(said)
         if rest.octets:
             parts.append(rest)
-        following = own[index + 1] if index + 1 < len(own) else None
-        question = questions[len(found)] if len(found) < len(questions) else None
-        if (parts and question is not None and not question.line_end and _is_answer(parts, question)) or (
-            parts and following is not None and _answered_in_silence(piece, following, peer)
-        ):
-            _finish(found, parts)
+        if parts and index + 1 < len(own) and own[index + 1].time_ns - piece.time_ns >= SILENCE_NS:
+            answer = answer_to(_joined(parts))
+            if said[claimed : _said_by(peer, own[index + 1].time_ns)] == answer:
+                _finish(found, parts)
+                claimed += len(answer)
     _finish(found, parts)
     return found
 
 
-def _is_answer(parts: list[Piece], question: Message) -> bool:
-    return b"".join(part.octets for part in parts) == answer_to(question.octets)
+def _said_by(peer: list[Piece], time_ns: int) -> int:
+    """How many octets an end had sent by then."""
+    octets = 0
+    for piece in peer:
+        if piece.time_ns > time_ns:
+            break
+        octets += len(piece.octets)
+    return octets
 
 
-def _answered_in_silence(piece: Piece, following: Piece, peer: list[Piece]) -> bool:
-    if following.time_ns - piece.time_ns < SILENCE_NS:
-        return False
-    return any(piece.time_ns <= other.time_ns <= following.time_ns for other in peer)
+def _answers(own: list[Piece], questions: Sequence[Message]) -> list[Message]:
+    """Cut the server's stream after each LF, and after the whole answer to a question without one."""
+    found: list[Message] = []
+    parts: list[Piece] = []
+    for piece in own:
+        if parts and parts[-1].end != piece.start:
+            _finish(found, parts)
+        rest = piece
+        while rest.octets:
+            question = questions[len(found)] if len(found) < len(questions) else None
+            at = rest.octets.find(b"\n") + 1
+            if question is not None and not question.line_end:
+                answer, before = answer_to(question.octets), _joined(parts)
+                if (before + rest.octets).startswith(answer) and len(before) < len(answer):
+                    at = len(answer) - len(before)
+            if not at:
+                parts.append(rest)
+                break
+            rest = _end_at(found, parts, rest, at)
+    _finish(found, parts)
+    return found
+
+
+def _joined(parts: list[Piece]) -> bytes:
+    return b"".join(part.octets for part in parts)
+
+
+def _end_at(found: list[Message], parts: list[Piece], piece: Piece, at: int) -> Piece:
+    """End a message after so many octets of this piece; what is left of it comes back."""
+    parts.append(Piece(piece.start, piece.octets[:at], piece.frame, piece.time_ns))
+    _finish(found, parts)
+    return Piece(piece.start + at, piece.octets[at:], piece.frame, piece.time_ns)
 
 
 def _finish(found: list[Message], parts: list[Piece]) -> None:
     if not parts:
         return
-    octets = b"".join(part.octets for part in parts)
+    octets = _joined(parts)
     end = "CRLF" if octets.endswith(b"\r\n") else "LF" if octets.endswith(b"\n") else ""
     frames = tuple(dict.fromkeys(part.frame for part in parts))
     times = [part.time_ns for part in parts]
@@ -174,13 +204,24 @@ def _is_echo(session: Session, client: list[Message], server: list[Message]) -> 
 
 
 def _paired(client: list[Message], server: list[Message]) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
-    """The answers belong to the lines in their order: the protocol keeps it."""
+    """The answers belong to the lines in their order: the protocol keeps it. After a hole in the capture nobody knows
+    which belongs to which."""
     asked, answers = [], []
-    for question, answer in zip(client, server, strict=False):
+    for question, answer in zip(client[: _unbroken(client)], server[: _unbroken(server)], strict=False):
         reply_ns = answer.sent_ns - question.whole_ns
         asked.append(replace(question, answered_by=answer.number, reply_ns=reply_ns))
         answers.append(replace(answer, reply_of=question.number, reply_ns=reply_ns))
     return (*asked, *client[len(asked) :]), (*answers, *server[len(answers) :])
+
+
+def _unbroken(messages: Sequence[Message]) -> int:
+    """How many messages there are before the first whose octets are not all here."""
+    if messages and messages[0].start_rel > 1:
+        return 0
+    for index in range(len(messages) - 1):
+        if messages[index].end_rel != messages[index + 1].start_rel:
+            return index + 1 if messages[index].line_end else index
+    return len(messages)
 
 
 def message_findings(
@@ -227,8 +268,11 @@ def _echo(client: tuple[Message, ...], server: tuple[Message, ...]) -> list[Find
     found: list[Finding] = []
     right: list[Message] = []
     frames: list[int] = []
-    for question in client:
+    no_hole = _unbroken(server) == len(server)
+    for question in client[: _unbroken(client)]:
         if question.answered_by is None:
+            if not no_hole:
+                continue  # its answer may be where the capture has a hole
             facts = {"number": question.number, "octets": len(question.octets)}
             found.append(finding("unanswered", question.frames, peer_of("client"), facts))
             continue

@@ -215,6 +215,7 @@ ROLE_WORDS: Mapping[str, str] = {
     "window-update": "changes nothing but the window",
     "window-full": "fills what the peer has room for",
     "zero-window-probe": "asks whether a closed window has opened",
+    "probe-answer": "answers that",
     "keep-alive": "asks whether the peer is there",
     "keep-alive-answer": "answers that",
     "challenge-ack": "answers a segment that was not accepted",

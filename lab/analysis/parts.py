@@ -78,8 +78,9 @@ class Retransmission:
     """Sequence numbers sent again.
 
     frame: the copy. original: the frame that had them before; None where that did not pass this tap.
-    cause: ``syn``, ``timeout``, ``fast``, ``rack``, ``recovery``, ``tail-loss-probe``, ``duplicate`` (the network's
-        copy, nobody sent it again) or ``unknown``. attempt: 1 for the first time these numbers were sent again.
+    cause: ``syn``, ``timeout``, ``fast``, ``rack``, ``recovery``, ``tail-loss-probe``, ``path-mtu`` (a router had
+        dropped what was too big), ``duplicate`` (the network's copy, nobody sent it again) or ``unknown``.
+    attempt: 1 for the first time these numbers were sent again.
     gap_ns: since these numbers were sent before (None without an original). rto_ns: the time-out that the observer
         would have expected then (at least 200 ms, doubled for each attempt). dup_acks: duplicate ACKs that had asked
     for it. already_acked: whether an acknowledgment for all of it had passed before. d_sack_frame: the frame that

@@ -100,6 +100,8 @@ def _probe(walk: Walk, record: FrameRecord, role: Role) -> Finding:
             )
         )
     answer = _answer(walk, record)
+    if answer is not None:
+        walk.roles[answer.number].append("probe-answer")
     if answer is None:
         said = "no answer is in the capture"
     elif answer.window_raw:

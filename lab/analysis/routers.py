@@ -95,10 +95,10 @@ def _path_mtu(records: list[FrameRecord], error: IcmpError, icmp: Icmp) -> list[
     what = f"frame {error.about}" if error.about is not None else "a packet"
     rfc = "RFC 1191 §4" if four else "RFC 8201 §4"
     mtu_bytes = error.mtu_bytes or 0
-    found = [
-        finding("path-mtu", frames, error.side, rfc=rfc, about=error.about, what=what, source=error.source,
-                mtu_bytes=mtu_bytes)
-    ]  # fmt: skip
+    told = {"about": error.about, "what": what, "source": error.source}
+    if not mtu_bytes:
+        return [finding("path-mtu-unsaid", frames, error.side, told)]
+    found = [finding("path-mtu", frames, error.side, told, rfc=rfc, mtu_bytes=mtu_bytes)]
     after = [
         record
         for record in records[error.frame :]
@@ -107,11 +107,11 @@ def _path_mtu(records: list[FrameRecord], error: IcmpError, icmp: Icmp) -> list[
         and record.time_ns - records[error.frame - 1].time_ns >= 0
         and (record.time_ns - records[error.frame - 1].time_ns >= _UNDER_WAY_NS or "retransmission" in record.trouble)
     ]
-    if not after or not error.mtu_bytes:
+    if not after:
         return found
     largest = max(after, key=packet_bytes)
     facts = {"mtu_bytes": mtu_bytes, "largest_bytes": packet_bytes(largest), "frame": largest.number}
-    slug = "path-mtu-obeyed" if packet_bytes(largest) <= error.mtu_bytes else "path-mtu-ignored"
+    slug = "path-mtu-obeyed" if packet_bytes(largest) <= mtu_bytes else "path-mtu-ignored"
     rfc = "RFC 1191 §3" if four else "RFC 8201 §4"
     found.append(finding(slug, (error.frame, largest.number), error.side, facts, rfc=rfc))
     return found

@@ -8,9 +8,19 @@ events; the other modules make findings of them.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lab.analysis.cause import cause, counts_ids, is_network_copy, sent_after, timeout_ns
+from lab.analysis.cause import (
+    after_too_big,
+    cause,
+    counts_ids,
+    is_network_copy,
+    is_probe_time,
+    recover,
+    sent_after,
+    timeout_ns,
+)
 from lab.analysis.flow import Again, Flow, Sent
 from lab.analysis.model import FrameRecord, Role
 from lab.analysis.parts import Acknowledgment, WindowPoint
@@ -54,11 +64,20 @@ class Differs:
 
 
 class Walk:
-    """records: those of the session, in order. sack: whether both SYNs permit it. first_rtt_ns: of the handshake."""
+    """records: those of the session, in order. sack: whether both SYNs permit it. first_rtt_ns: of the handshake.
+    too_big: frame numbers of the ICMP errors "too big", each with the end whose packet it was."""
 
-    def __init__(self, records: list[FrameRecord], *, sack: bool, first_rtt_ns: int | None) -> None:
+    def __init__(
+        self,
+        records: list[FrameRecord],
+        *,
+        sack: bool,
+        first_rtt_ns: int | None,
+        too_big: Mapping[int, Role] | None = None,
+    ) -> None:
         self.records = records
         self.sack = sack
+        self._too_big = too_big or {}
         self.roles: dict[int, list[str]] = defaultdict(list)
         self.flows: dict[Role, Flow] = {"client": Flow("client"), "server": Flow("server")}
         self.acks: dict[Role, list[Acknowledgment]] = {"client": [], "server": []}
@@ -69,6 +88,7 @@ class Walk:
         self.differs: list[Differs] = []
         self.d_sacks: list[tuple[FrameRecord, int, int, Again | None]] = []
         self.sacks: list[FrameRecord] = []
+        self.new_probes: list[tuple[Role, int, int, int]] = []
         self._path_rtt_ns = first_rtt_ns or 0
         by_role = {r: [x for x in records if x.sender == r] for r in ("client", "server")}
         self.ids_count = {role: counts_ids(by_role[role]) for role in ("client", "server")}
@@ -79,6 +99,8 @@ class Walk:
         for record in self.records:
             if record.is_tcp and record.sender is not None and record.seq_rel is not None:
                 self._step(record, record.sender)
+            elif record.number in self._too_big:
+                self.flows[self._too_big[record.number]].too_big = record
         return self
 
     def _step(self, record: FrameRecord, role: Role) -> None:
@@ -88,7 +110,7 @@ class Walk:
         if record.bits & RST:
             return
         own, peer = self.flows[role], self.flows[peer_of(role)]
-        before = (own.next, peer.una)
+        before = (own.next, peer.una, peer.next)
         copy = self._note_copy(record, role)
         if record.ack_rel is not None and "handshake-ack-number" not in record.trouble:
             self._acknowledge(record, role, peer, copied=copy is not None)
@@ -97,7 +119,7 @@ class Walk:
             self._carry(record, role, own, copy)
         if own.next != before[0]:
             own.note_flight(record)
-        if peer.una != before[1]:
+        if (peer.una, peer.next) != before[1:]:
             peer.note_flight(record)
 
     def _note_copy(self, record: FrameRecord, role: Role) -> FrameRecord | None:
@@ -117,6 +139,10 @@ class Walk:
 
     def _acknowledge(self, record: FrameRecord, role: Role, flow: Flow, *, copied: bool) -> None:
         ack = record.ack_rel or 0
+        if flow.probe is not None and flow.probe.start >= ack and not record.payload_bytes:
+            flow.take_back()  # the receiver had no room for the octet: it is still to be sent
+            return
+        flow.probe = None
         if record.sack_blocks:
             self._sack(record, flow)
         if ack > flow.una or not flow.started:
@@ -215,15 +241,28 @@ class Walk:
         if record.bits & FIN and own.fin_at is None:
             own.fin_at = end - 1
         known = own.originals(start, end)
+        if record.bits & SYN and record.bits & ACK and known and not self.records[known[0].frame - 1].bits & ACK:
+            return  # in a simultaneous open: the SYN's number once more, because its ACK stands in the same segment
         own.ahead = [(frame, at) for frame, at in own.ahead if at > own.una]
+        probes = record.payload_bytes == 1 and self._closed(peer_of(role)) and start >= own.una
         if start >= own.next and not any(at >= end for _, at in own.ahead):
-            own.add(record, start, end)
+            waited_ns = record.time_ns - own.progress_ns
+            due = self.sack and bool(own.unacked) and is_probe_time(own, waited_ns, self._path_rtt_ns)
+            sent = own.add(record, start, end)
+            if due and record.payload_bytes:
+                own.maybe_probes.append((sent, waited_ns))
+            if probes and not record.bits & FIN:
+                own.probe = sent
+                self.roles[record.number].append("zero-window-probe")
             own.progress_ns = record.time_ns
             return
         if not known:
             self._fill(record, role, own, start, end)
-        elif record.payload_bytes == 1 and self._closed(peer_of(role)):
+        elif probes:
             self.roles[record.number].append("zero-window-probe")
+            for entry in known:
+                entry.copies += 1
+                entry.last_ns, entry.last_frame = record.time_ns, record.number
         else:
             self._repeat(record, own, known, start, end, copy)
         if end > own.next:
@@ -287,7 +326,10 @@ class Walk:
         acked = end <= own.una
         rto_ns = timeout_ns(own, self._path_rtt_ns) << min(attempt - 1, 8)
         dup_acks, outstanding = own.dup_acks, len(own.unacked)
-        why = cause(own, record, start, end, sack=self.sack, path_rtt_ns=self._path_rtt_ns, attempt=attempt)
+        if original is not None and own.too_big is not None and after_too_big(own, own.too_big, record, original):
+            why = recover(own, "path-mtu")
+        else:
+            why = cause(own, record, start, end, sack=self.sack, path_rtt_ns=self._path_rtt_ns, attempt=attempt)
         own.again.append(
             Again(
                 record.number,
@@ -308,6 +350,11 @@ class Walk:
             )
         )
         self.roles[record.number].append("retransmission")
+        if why in ("rack", "fast"):
+            for sent, since_ns in own.maybe_probes:
+                if sent.sacked and sent.start >= end:  # it was the SACK of the new octets that told of the loss
+                    self.new_probes.append((own.role, sent.frame, since_ns, record.number))
+            own.maybe_probes.clear()
 
     def _differ_on_order(self, record: FrameRecord, role: Role, again: bool) -> None:
         if again:

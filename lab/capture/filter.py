@@ -26,21 +26,17 @@ EXPRESSION = (
 )
 """The capture filter in libpcap's language (pcap-filter(7)); it stands in every file's interface description."""
 
-_LOAD, _JUMP_IF_EQUAL, _RETURN = 0x30, 0x15, 0x06
-_PACKET_TYPE, _HAS_VLAN_TAG = 0xFFFFF004, 0xFFFFF030  # SKF_AD_OFF + SKF_AD_PKTTYPE, + SKF_AD_VLAN_TAG_PRESENT
-_OTHER_HOST = 3
 NOT_OURS = (
-    (_LOAD, 0, 0, _PACKET_TYPE),
-    (_JUMP_IF_EQUAL, 0, 1, _OTHER_HOST),
-    (_RETURN, 0, 0, 0),
-    (_LOAD, 0, 0, _HAS_VLAN_TAG),
-    (_JUMP_IF_EQUAL, 1, 0, 0),
-    (_RETURN, 0, 0, 0),
+    (0x30, 0, 0, 0xFFFFF004),  # A = packet type (SKF_AD_PKTTYPE)
+    (0x15, 2, 0, 3),  # another station's? leave it out
+    (0x30, 0, 0, 0xFFFFF030),  # A = whether it has a VLAN tag (SKF_AD_VLAN_TAG_PRESENT)
+    (0x15, 1, 0, 0),  # no? go on
+    (0x06, 0, 0, 0),
 )
-"""Instructions before the filter's own, for what libpcap's language cannot say. A frame to another station's address
-(PACKET_OTHERHOST) is left out: a bridge that has lost a station sends its frames to everybody; a host that is not meant
-throws them away, and a capture that shows them says that something arrived which never did. So is a frame with a VLAN
-tag: the kernel takes the tag off before the tap sees the frame, and the file would have it as one that never was."""
+"""Instructions before the filter's own: a frame to another station's address (PACKET_OTHERHOST) is left out. A bridge
+that has lost a station sends its frames to everybody; a host that is not meant throws them away, and a capture that
+shows them says that something arrived which never did. So is a frame with a VLAN tag: it belongs to another network,
+and as Linux takes the tag off before a packet socket sees the frame, it would look like one of this."""
 LEFT_OUT_TOO = "left out: frames for another station, frames with a VLAN tag"
 """The same in words, for the interface description."""
 

@@ -123,6 +123,8 @@ class Tap:
         """How long to sleep for frames: not past the moment at which a session is due to be closed."""
         if not self.store.open_sessions:
             return IDLE_WAIT_S
+        if self.store.digesting:
+            return 0.0
         due_ns = self.tracker.first_due_ns
         left_s = BUSY_WAIT_S if due_ns is None else (due_ns - self.clock.now_ns()) / 1e9 + POLL_STEP_S
         return min(BUSY_WAIT_S, max(POLL_STEP_S, left_s))

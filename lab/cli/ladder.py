@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lab.cli.errors import RefusedError, cut_sentence
 from lab.cli.replay import replay
 from lab.report.ladder import Style, ladder
 
@@ -17,17 +18,18 @@ def ladder_of_file(path: Path, style: Style | None = None, *, whole: bool = Fals
 
     path: a pcapng or pcap file. style: width, colour, characters. whole: draw long sessions in full.
     Of a large file only one session is drawn. Raises CaptureFileError if it is none, RefusedError for a session that is
-    not there.
+    not there, or where there is none.
     """
     drawings = []
     for replayed in replay(path, session):
-        frames = replayed.frames
+        frames, left_over = replayed.frames, replayed.left_over_bytes
+        cut = cut_sentence(path.name, left_over) if left_over else ""
         if whole or len(frames) <= LONG:
-            drawings.append(ladder(replayed.session, frames, style))
+            drawings.append(ladder(replayed.session, frames, style, cut=cut))
             continue
         first, last = frames[: LONG - _END], frames[-_END:]
         left_out = len(frames) - len(first) - len(last)
-        drawings.append(ladder(replayed.session, first, style, tail=last, left_out=left_out))
+        drawings.append(ladder(replayed.session, first, style, tail=last, left_out=left_out, cut=cut))
     if not drawings:
-        return f"{path.name} has no TCP session in it."
+        raise RefusedError(f"{path.name} has no TCP session in it: look at it with Wireshark")
     return "\n\n".join(drawings)

@@ -8,16 +8,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from lab.analysis.model import Analysis
 from lab.analysis.totals import SessionTotals
 from lab.cli.analyses import Analysed, analysis_of, certificate_of
-from lab.cli.errors import ASKED_WRONGLY, FAILED, RefusedError
+from lab.cli.errors import ASKED_WRONGLY, FAILED, RefusedError, cut_sentence
 from lab.cli.ladder import ladder_of_file
 from lab.cli.large import counted
 from lab.cli.naming import NAMES, capture_named
@@ -29,6 +32,8 @@ from lab.report.page import page
 from lab.report.plots import plots
 from lab.report.rungs import rungs
 from lab.report.svgladder import ladder_svg
+from lab.store.errors import CaptureFileError
+from lab.store.reader import CaptureParser, cannot_open
 
 PROFILE = "EchoLab"
 Adder = Callable[[str, str, Callable[[argparse.Namespace], int]], argparse.ArgumentParser]
@@ -47,9 +52,11 @@ def add_commands(command: Adder) -> None:
     form = ladder.add_mutually_exclusive_group()
     form.add_argument("--svg", action="store_true", help="as a picture (SVG), on standard output")
     form.add_argument("--mermaid", action="store_true", help="as a Mermaid diagram, for Markdown")
-    ladder.add_argument("--raw", action="store_true", help="SVG, Mermaid: sequence numbers as in the header")
-    ladder.add_argument("--to-scale", action="store_true", help="SVG: distances grow with the time between frames")
-    ladder.add_argument("--explain", action="store_true", help="SVG, Mermaid: a line of explanation for each frame")
+    ladder.add_argument("--raw", action="store_true", help="sequence numbers as in the header")
+    ladder.add_argument(
+        "--to-scale", action="store_true", help="not with --mermaid: distances grow with the time between frames"
+    )
+    ladder.add_argument("--explain", action="store_true", help="one line of explanation for each frame")
 
     report = command("report", "write a report: one HTML file, for the browser and for paper", _report)
     _one_session(report)
@@ -70,7 +77,7 @@ def add_commands(command: Adder) -> None:
         "stats", "count: frames, octets, what was sent again, of every session of a file of any size", _stats
     )
     stats.add_argument("names", nargs="*", default=["latest"], help=f"{NAMES}; several if you like")
-    stats.add_argument("--json", action="store_true", help="for programs")
+    stats.add_argument("--json", action="store_true", help="for programs (docs/stats.schema.json)")
 
     opening = command("open", "open a capture in Wireshark, with the lab's profile", _open)
     opening.add_argument("name", nargs="?", default="latest", help=NAMES)
@@ -96,33 +103,45 @@ def style_of(options: argparse.Namespace) -> Style:
     return Style(width, colour, plain)
 
 
+def refuse_together(options: argparse.Namespace, form: str, never: tuple[str, ...]) -> None:
+    """Refuse options that mean nothing with this form, instead of leaving them unheard."""
+    for name in never:
+        if getattr(options, name):
+            raise RefusedError(f"--{name.replace('_', '-')} means nothing with {form}: leave one away", ASKED_WRONGLY)
+
+
 def _asked(options: argparse.Namespace) -> tuple[Path, Analysed, Analysis]:
     path = capture_named(options.name, options)
-    return path, *analysis_of(path, options.session)
+    found = analysis_of(path, options.session)
+    tell_cut(path, found[0].left_over_bytes)
+    return path, *found
 
 
 def _show(options: argparse.Namespace) -> int:
-    path, found, analysis = _asked(options)
+    if options.no_frames and not options.json:
+        raise RefusedError("--no-frames means something with --json only: add that, or leave it away", ASKED_WRONGLY)
+    _, found, analysis = _asked(options)
     if options.json:
         print(json.dumps(as_json(analysis, frames=not options.no_frames), indent=1, ensure_ascii=False))
         return 0
-    print(shown(analysis, certificate_of(path, analysis), style_of(options)))
-    _tell_cut(found)
+    print(shown(analysis, certificate_of(found, analysis), style_of(options)))
     return 0
 
 
-def _tell_cut(found: Analysed) -> None:
-    if found.left_over_bytes:
-        print(
-            f"echolab: {found.path.name} ends in the middle of a block: {found.left_over_bytes} octets at its end could"
-            " not be read, everything before them was",
-            file=sys.stderr,
-        )
+def tell_cut(path: Path, left_over_bytes: int) -> None:
+    """Say on standard error that a file is not all there, if so."""
+    if left_over_bytes:
+        print(f"echolab: {cut_sentence(path.name, left_over_bytes)}", file=sys.stderr)
 
 
 def _ladder(options: argparse.Namespace) -> int:
-    if not (options.svg or options.mermaid):
-        path, style = capture_named(options.name, options), style_of(options)
+    form = "--svg" if options.svg else "--mermaid" if options.mermaid else ""
+    if form:
+        never = ("whole", "width", "ascii", *(("to_scale",) if options.mermaid else ()))
+        refuse_together(options, form, never)
+    else:
+        path = capture_named(options.name, options)
+        style = replace(style_of(options), raw=options.raw, to_scale=options.to_scale, explain=options.explain)
         print(ladder_of_file(path, style, whole=options.whole, session=options.session))
         return 0
     path, _, analysis = _asked(options)
@@ -140,11 +159,12 @@ def _ladder(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     path, found, analysis = _asked(options)
-    text = page(analysis, path.name, certificate=certificate_of(path, analysis))
+    text = page(analysis, path.name, certificate=certificate_of(found, analysis))
     if options.output == "-":
         sys.stdout.write(text)
     else:
-        target = Path(options.output or f"{analysis.name}.html")
+        number = f"-{analysis.ordinal}" if options.session is not None and path.stem != analysis.name else ""
+        target = Path(options.output or f"{path.stem}{number}.html")
         _write(target, text)
         print(f"{target}: open it in a browser")
     if options.plots is not None:
@@ -152,7 +172,6 @@ def _report(options: argparse.Namespace) -> int:
         for plot in plots(analysis, standalone=True):
             _write(options.plots / f"{plot.slug}.svg", plot.svg)
             print(options.plots / f"{plot.slug}.svg", file=sys.stderr if options.output == "-" else sys.stdout)
-    _tell_cut(found)
     return 0
 
 
@@ -167,7 +186,10 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise RefusedError(f"cannot write {path} ({error.strerror}): name another file with --output") from error
+        raise RefusedError(
+            f"cannot write {path} ({error.strerror}): name another file with --output, or write it to standard output:"
+            f" -o - > {path.name} (with Docker: docker compose run --rm -T lab report ... -o - > {path.name})"
+        ) from error
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -192,15 +214,21 @@ def _follow(options: argparse.Namespace) -> int:
 
 
 def _stats(options: argparse.Namespace) -> int:
-    found = [(path, counted(path)) for path in (capture_named(name, options) for name in options.names)]
+    paths = [capture_named(name, options) for name in options.names]
+    found = [(path, counted(path, partial(tell_cut, path))) for path in paths]
     if options.json:
-        rows = (json.dumps(_row(path, one), ensure_ascii=False) for path, sessions in found for one in sessions)
-        print("[" + ",\n".join(rows) + "]")
+        before = "["
+        for path, sessions in found:
+            for one in sessions:
+                print(before + json.dumps(_row(path, one), ensure_ascii=False), end="")
+                before = ",\n"
+        print("]" if before != "[" else "[]")
         return 0
     for path, sessions in found:
         if len(found) > 1:
             print(path)
-        print(statistics(sessions))
+        for line in statistics(sessions):
+            print(line)
     return 0
 
 
@@ -217,14 +245,17 @@ def _row(path: Path, one: SessionTotals) -> dict[str, object]:
 
 def _open(options: argparse.Namespace) -> int:
     path = capture_named(options.name, options)
-    if not path.is_file():
-        raise RefusedError(f"there is no file {path}: 'echolab sessions' lists what there is")
+    _check_capture(path)
     program = shutil.which("wireshark") or next((str(p) for p in _WIRESHARKS if p.is_file()), None)
     words = ["-r", str(path)]
     if (_profiles() / PROFILE).is_dir():
         words = ["-C", PROFILE, *words]
     if program is None:
-        print(f"echolab: Wireshark is not installed here; where it is: wireshark {' '.join(words)}", file=sys.stderr)
+        print(
+            "echolab: Wireshark is not installed here: get it from your system's packages or"
+            f" https://www.wireshark.org/download.html; where it is: wireshark {shlex.join(words)}",
+            file=sys.stderr,
+        )
         return FAILED
     subprocess.Popen(
         [program, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -232,10 +263,24 @@ def _open(options: argparse.Namespace) -> int:
     )  # fmt: skip
     print(f"{path} opens in Wireshark")
     if "-C" not in words:
-        print(f"Its columns and colours: copy wireshark/{PROFILE} into {_profiles()}, once")
+        print(f"The lab's columns and colours: copy wireshark/{PROFILE} into {_profiles()}, once")
     return 0
 
 
+def _check_capture(path: Path) -> None:
+    """Raises CaptureFileError if this is no capture file. What Wireshark reads and the lab does not (Wi-Fi), is one."""
+    parser = CaptureParser(where=path.name)
+    try:
+        with path.open("rb") as stream:
+            octets = stream.read(_LOOK_BYTES)
+    except OSError as cause:
+        raise CaptureFileError(cannot_open(path, cause)) from cause
+    next(parser.feed(octets), None)
+    if len(octets) < _LOOK_BYTES:
+        parser.end()
+
+
+_LOOK_BYTES = 1 << 20
 _WIRESHARKS = (
     Path("/Applications/Wireshark.app/Contents/MacOS/Wireshark"),
     Path(os.environ.get("PROGRAMFILES", "C:/Program Files")) / "Wireshark" / "Wireshark.exe",

@@ -12,6 +12,15 @@ from lab.store.index import lookup
 NAMES = "latest, a number, a name's beginning, run/name, a file"
 
 
+def ordinal_in(path: Path, name: str) -> int | None:
+    """A session's number in its run, from the name that the lab gave its file; None for any other file.
+
+    name: the session's, whose number counts the sessions of the file.
+    """
+    number, _, ends = path.stem.partition("-")
+    return int(number) if len(number) >= 4 and number.isdecimal() and ends == name.partition("-")[2] else None
+
+
 def captures_of(options: argparse.Namespace) -> Path:
     """The captures folder that is asked for. Raises RefusedError if it is not there."""
     folder: Path = options.captures or Path(os.environ.get("ECHO_CAPTURES") or "captures")

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.cli.errors import ASKED_WRONGLY, RefusedError
-from lab.cli.large import choose, counted, frames_of_session, is_large
+from lab.cli.large import choose, counted, frames_of_session, is_large, not_there
+from lab.cli.naming import ordinal_in
 from lab.session.events import Event, Opened, Recorded
 from lab.session.session import Session
 from lab.session.tracker import Tracker
@@ -20,10 +20,12 @@ from lab.wire.frame import Frame
 
 @dataclass
 class Replayed:
-    """One session of a file, with its frames in the order in which the tracker recorded them."""
+    """One session of a file, with its frames in the order in which the tracker recorded them. left_over_bytes: octets
+    of the file's last block, if that is not all there."""
 
     session: Session
     frames: list[Recorded] = field(default_factory=list)
+    left_over_bytes: int = 0
 
 
 def replay(path: Path, session: int | None = None) -> list[Replayed]:
@@ -36,14 +38,27 @@ def replay(path: Path, session: int | None = None) -> list[Replayed]:
         chosen = choose(path, counted(path), session)
         frames, reader = frames_of_session(path, chosen)
         found = _replay(frames, reader)
-        return [one for one in found if str(one.session.client) == chosen.client][:1]
+        found = [one for one in found if str(one.session.client) == chosen.client]
+        if not found:
+            return []
+        nearest = min(found, key=lambda one: abs(one.session.first_ns - chosen.first_ns))
+        _number(nearest.session, path, chosen.ordinal)
+        return [nearest]
     reader = CaptureReader(path)
     found = _replay((packet.frame for packet in reader), reader)
+    if len(found) == 1:
+        _number(found[0].session, path, 1)
     if session is None:
         return found
     if not 1 <= session <= len(found):
-        raise RefusedError(f"{path.name} has {len(found)} sessions: there is no session {session}", ASKED_WRONGLY)
+        raise not_there(path, len(found), session)
     return [found[session - 1]]
+
+
+def _number(session: Session, path: Path, ordinal: int) -> None:
+    """Give it its number in the run, where the file's name says it; else that in the file."""
+    session.ordinal = ordinal_in(path, session.name) or ordinal
+    session.name = f"{session.ordinal:04d}-{session.name.partition('-')[2]}"
 
 
 def _replay(frames: Iterable[Frame], reader: CaptureReader) -> list[Replayed]:
@@ -58,6 +73,8 @@ def _replay(frames: Iterable[Frame], reader: CaptureReader) -> list[Replayed]:
     if tracker is not None:
         _collect(tracker.tick(last_ns + _PAST_EVERY_LINGER_NS), found)
         _collect(tracker.stop(last_ns + _PAST_EVERY_LINGER_NS), found)
+    for one in found.values():
+        one.left_over_bytes = reader.left_over_bytes
     return list(found.values())
 
 

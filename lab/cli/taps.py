@@ -5,22 +5,28 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lab.analysis.compare import Comparison, compare, pairs_of
+from lab.analysis.model import Analysis
+from lab.analysis.totals import SessionTotals
 from lab.analysis.wirelog import deeds
-from lab.cli.analyses import analyses_of
+from lab.cli.analyses import analyses_of, analysis_of
 from lab.cli.errors import ASKED_WRONGLY, RefusedError
-from lab.cli.look import Adder, style_of
+from lab.cli.large import counted, is_large
+from lab.cli.look import Adder, refuse_together, style_of, tell_cut
 from lab.cli.naming import NAMES, capture_named, captures_of
 from lab.report.asjson import plain
+from lab.report.ladder import MIN_WIDTH, Style
 from lab.report.mermaid import ladder_mermaid
 from lab.report.pairing import crossing_rungs, path_lines
 from lab.report.rungs import Rung
 from lab.report.svgladder import ladder_svg
-from lab.report.text import duration
+from lab.report.twotaps import two_taps
+from lab.session.words import count
 from lab.store.index import SessionEntry, sessions
 
 
@@ -36,14 +42,20 @@ def add_command(command: Adder) -> None:
     form = made.add_mutually_exclusive_group()
     form.add_argument("--svg", action="store_true", help="a ladder as a picture (SVG), on standard output")
     form.add_argument("--mermaid", action="store_true", help="a ladder as a Mermaid diagram")
-    form.add_argument("--json", action="store_true", help="for programs: every frame with its fate")
-    made.add_argument("--raw", action="store_true", help="SVG, Mermaid: sequence numbers as in the header")
+    form.add_argument(
+        "--json", action="store_true", help="for programs: every frame with its fate (docs/compare.schema.json)"
+    )
+    made.add_argument("--raw", action="store_true", help="sequence numbers as in the header")
     made.add_argument("--width", type=int, help="columns (default: the terminal's)")
     made.add_argument("--ascii", action="store_true", help="no arrows and lines but ASCII")
     made.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="default: on a terminal")
 
 
 def _compare(options: argparse.Namespace) -> int:
+    for form in ("json", "svg", "mermaid"):
+        if getattr(options, form):
+            never = ("width", "ascii", *(("raw",) if form == "json" else ("log",)))
+            refuse_together(options, f"--{form}", never)
     if options.client and not options.server:
         raise RefusedError("name two captures, the client's tap's and the server's; or none: the latest", ASKED_WRONGLY)
     names = (options.client, options.server)
@@ -68,7 +80,7 @@ def _compare(options: argparse.Namespace) -> int:
         print(ladder_mermaid(every, client, server))
     else:
         style = style_of(options)
-        print(style.plain(told_in_words(found, every, style.width, done)))
+        print(style.plain(told_in_words(found, every, style, done)))
     return 0
 
 
@@ -95,7 +107,7 @@ def _part(facts: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def _one_pair(paths: list[Path], session: int | None) -> Comparison:
-    pairs = pairs_of(*(analyses_of(path).analyses for path in paths))
+    pairs = _large_pairs(paths) if any(is_large(path) for path in paths) else _pairs(paths)
     if not pairs:
         raise RefusedError(
             f"{paths[0].name} and {paths[1].name} have no session in common: they must be captures of the same one,"
@@ -106,8 +118,46 @@ def _one_pair(paths: list[Path], session: int | None) -> Comparison:
             f"both have {len(pairs)} sessions: say which with --session 1 to {len(pairs)}", ASKED_WRONGLY
         )
     if session is not None and not 1 <= session <= len(pairs):
-        raise RefusedError(f"they share {len(pairs)} sessions: there is no session {session}", ASKED_WRONGLY)
-    return compare(*pairs[(session or 1) - 1])
+        raise RefusedError(f"they share {count(len(pairs), 'session')}: there is no session {session}", ASKED_WRONGLY)
+    return compare(*pairs[(session or 1) - 1]())
+
+
+Pair = Callable[[], tuple[Analysis, Analysis]]
+
+
+def _pairs(paths: list[Path]) -> list[Pair]:
+    """The sessions that both files hold, each to be had when it is asked for."""
+    found = [analyses_of(path) for path in paths]
+    for one in found:
+        tell_cut(one.path, one.left_over_bytes)
+    return [partial(_itself, pair) for pair in pairs_of(*(one.analyses for one in found))]
+
+
+def _itself(pair: tuple[Analysis, Analysis]) -> tuple[Analysis, Analysis]:
+    return pair
+
+
+def _large_pairs(paths: list[Path]) -> list[Pair]:
+    """The same where a file does not fit into memory: by the totals of the sessions; only what is asked for is read."""
+    client, server = (list(counted(path, partial(tell_cut, path))) for path in paths)
+    found: list[Pair] = []
+    for mine in client:
+        its = next((one for one in server if _same(mine, one)), None)
+        if its is not None:
+            server.remove(its)
+            found.append(partial(_read_pair, paths, (mine.ordinal, its.ordinal)))
+    return found
+
+
+def _read_pair(paths: list[Path], ordinals: tuple[int, int]) -> tuple[Analysis, Analysis]:
+    client, server = (analysis_of(path, ordinal)[1] for path, ordinal in zip(paths, ordinals, strict=True))
+    return client, server
+
+
+def _same(one: SessionTotals, other: SessionTotals) -> bool:
+    isns = ((one.from_client.isn, other.from_client.isn), (one.from_server.isn, other.from_server.isn))
+    ends = (one.client, one.server) == (other.client, other.server)
+    return ends and all(mine is None or its is None or mine == its for mine, its in isns)
 
 
 def log_of(path: Path) -> list[dict[str, Any]]:
@@ -123,21 +173,12 @@ def log_of(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def told_in_words(found: Comparison, every: list[Rung], width: int, done: Sequence[str] | None = None) -> str:
-    """Both directions, what was found, and a line for every frame. done: what the wire did to each, if known."""
+def told_in_words(found: Comparison, every: list[Rung], style: Style, done: Sequence[str] | None = None) -> str:
+    """Both directions, what was found, and an arrow for every segment. done: what the wire did to each, if known."""
+    width = max(MIN_WIDTH, style.width)
     lines = [f"{found.client_tap.client.address} to {found.client_tap.server.address}, seen by two taps"]
     for line in path_lines(found):
         lines += textwrap.wrap(line, width, subsequent_indent="  ")
     for finding in found.findings:
         lines += textwrap.wrap(f"• {finding.sentence}", width, subsequent_indent="  ")
-    lines += ["", f"{'ms':>10}  {'at client':>9}  {'at server':>9}  {'on the way':>10}  segment"]
-    for index, (one, crossing) in enumerate(zip(every, found.crossings, strict=True)):
-        places = [f"#{number}" if number else "-" for number in (crossing.at_client, crossing.at_server)]
-        took = duration(one.travel_ns) if one.travel_ns is not None else "-"
-        arrow = "→" if crossing.sender == "client" else "←"
-        fate = "" if crossing.fate == "arrived" else f" [{crossing.fate}]"
-        if done is not None and done[index]:
-            fate += f" wire: {done[index]}"
-        head = f"{one.time_ns / 1e6:>10.3f}  {places[0]:>9}  {places[1]:>9}  {took:>10}  {arrow} "
-        lines.append((head + one.label.replace("  ", " "))[: max(40, width - len(fate))] + fate)
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *two_taps(found, every, style, done)])

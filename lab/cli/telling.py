@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from lab.analysis.model import Analysis, FrameRecord, Role
 from lab.analysis.totals import SessionTotals
 from lab.report.ladder import MIN_WIDTH, Style
 from lab.report.layers import layers
 from lab.report.rungs import label
-from lab.report.text import duration, quote
+from lab.report.text import columns, duration, quote, wrap
 
 _ROLES: tuple[Role, Role] = ("client", "server")
 
@@ -22,14 +22,14 @@ def shown(analysis: Analysis, certificate: str, style: Style) -> str:
     lines = [
         style.paint(f"Session {analysis.name} · {analysis.verdict} · {len(analysis.frames)} frames · {took}", "bold"),
         f"client {analysis.client.address} → server {analysis.server.address}, IPv{analysis.ip_version}",
-        *textwrap.wrap(certificate, width),
+        *wrap(certificate, width),
         "",
     ]
     for one in analysis.findings:
         number = ", ".join(f"#{n}" for n in one.frames[:6]) + (" …" if len(one.frames) > 6 else "")
         rule = f" ({one.rfc})" if one.rfc else ""
         body = f"{one.sentence}{rule}"
-        lines += textwrap.wrap(body, width, initial_indent="• ", subsequent_indent="  ")
+        lines += wrap(body, width, indent="• ", rest="  ")
         if number:
             lines.append(style.paint(f"  {number}", "dim"))
     if not analysis.findings:
@@ -43,23 +43,21 @@ def explained(analysis: Analysis, frame: FrameRecord, style: Style) -> str:
     since = duration(frame.time_ns - analysis.start_ns)
     sender = f"from the {frame.sender}" if frame.sender else "from neither side"
     lines = [style.paint(f"Frame {frame.number}, {sender}, after {since}: {label(frame)}", "bold")]
-    lines += textwrap.wrap(frame.comment, width)
-    lines += textwrap.wrap(
+    lines += wrap(frame.comment, width)
+    lines += wrap(
         f"Then the client is {frame.client_state or 'unknown'}, the server {frame.server_state or 'unknown'}.", width
     )
     for one in analysis.findings_at(frame.number):
         body = one.sentence + (f" ({one.rfc})" if one.rfc else "")
-        lines += textwrap.wrap(body, width, initial_indent="• ", subsequent_indent="  ")
+        lines += wrap(body, width, indent="• ", rest="  ")
     for layer in layers(frame.data, frame.checksum, frame.sender or ""):
         lines += ["", style.paint(f"{layer.name}, octets {layer.start} to {layer.end - 1}", "handshake")]
         for field in layer.fields:
             where = f"{field.start}" if field.end - field.start == 1 else f"{field.start}-{field.end - 1}"
             bits = f" {field.bits}" if field.bits else ""
-            lines += textwrap.wrap(
-                f"{field.name} = {field.value}", width, initial_indent=f"{where:>8}  ", subsequent_indent=" " * 12
-            )
+            lines += wrap(f"{field.name} = {field.value}", width, indent=f"{where:>8}  ", rest=" " * 12)
             what = f"{bits.strip()}{': ' if bits and field.meaning else ''}{field.meaning}"
-            for line in textwrap.wrap(what, width - 12):
+            for line in wrap(what, width - 12):
                 lines.append(" " * 12 + style.paint(line, "dim"))
     return "\n".join(style.plain(one) for one in lines)
 
@@ -75,46 +73,49 @@ def spoken(analysis: Analysis, style: Style) -> str:
     for sent_ns, role, one in every:
         frames = ", ".join(f"#{n}" for n in one.frames[:4]) + (" …" if len(one.frames) > 4 else "")
         head = f"{(sent_ns - analysis.start_ns) / 1e6:>10.3f} ms  {role}  "
-        room = max(20, width - len(head) - len(frames) - 3)
+        room = max(20, width - columns(head) - len(frames) - 3)
         colour = "data" if role == "client" else "handshake"
         lines.append(f"{head}{style.paint(style.plain(quote(one.octets, room)), colour)}  {frames}")
     return "\n".join(lines) if lines else "Nobody said anything."
 
 
-def statistics(found: Sequence[SessionTotals]) -> str:
-    """A table: a row for each side of each session."""
-    head = ("client", "server", "side", "frames", "octets", "again", "late", "SYN to ACK", "verdict")
-    rows: list[tuple[str, ...]] = []
-    for session in found:
-        for role, side in (("client", session.from_client), ("server", session.from_server)):
-            first = role == "client"
-            rtt = session.initial_rtt_ns
-            rows.append(
-                (
-                    session.client if first else "",
-                    session.server if first else "",
-                    role,
-                    str(side.frames),
-                    str(side.octets_new),
-                    str(side.retransmissions),
-                    str(side.out_of_order),
-                    (duration(rtt) if rtt is not None else "-") if first else "",
-                    session.verdict if first else "",
-                )
-            )
-    return table(head, rows) if rows else "no TCP session"
+def statistics(found: Sequence[SessionTotals]) -> Iterator[str]:
+    """A table, line by line: a row for each side of each session. There may be a million of them, so the rows are made
+    twice: once for their widths."""
+    if not found:
+        yield "no TCP session"
+        return
+    yield from table(_STATISTICS, lambda: (row for session in found for row in _rows(session)))
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+_STATISTICS = ("client", "server", "side", "frames", "octets", "again", "late", "SYN to ACK", "verdict")
+
+
+def _rows(session: SessionTotals) -> Iterator[tuple[str, ...]]:
+    rtt = session.initial_rtt_ns
+    for role, side in (("client", session.from_client), ("server", session.from_server)):
+        first = role == "client"
+        yield (
+            session.client if first else "",
+            session.server if first else "",
+            role,
+            str(side.frames),
+            str(side.octets_new),
+            str(side.retransmissions),
+            str(side.out_of_order),
+            (duration(rtt) if rtt is not None else "-") if first else "",
+            session.verdict if first else "",
+        )
+
+
+def table(head: Sequence[str], rows: Callable[[], Iterable[Sequence[str]]]) -> Iterator[str]:
     """Columns as wide as their widest word; the first three and the last to the left, numbers to the right."""
-    every = [tuple(head), *(tuple(row) for row in rows)]
-    widths = [max(len(row[column]) for row in every) for column in range(len(head))]
+    widths = [len(word) for word in head]
+    for row in rows():
+        widths = [max(width, len(word)) for width, word in zip(widths, row, strict=True)]
     last = len(head) - 1
-    lines = [
-        "  ".join(
+    for row in chain((head,), rows()):
+        yield "  ".join(
             word.ljust(width) if column in (0, 1, 2, last) else word.rjust(width)
             for column, (word, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
-        for row in every
-    ]
-    return "\n".join(lines)

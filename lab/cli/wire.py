@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
             return 0
         if options.action == "check":
             for name in options.scripts:
-                print(f"{name}: {len(read(*library.text_of(name)).rules)} rules")
+                print(f"{library.shown(name)}: {len(read(*library.text_of(name)).rules)} rules")
             return 0
         text, words = "", [options.action]
         if options.action == "load":

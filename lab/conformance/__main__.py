@@ -1,4 +1,4 @@
-"""The kit's command: ``python3 -m lab.conformance HOST:PORT`` or ``--client COMMAND``.
+"""The kit's command: ``python3 -m lab.conformance HOST:PORT``, ``--server COMMAND`` or ``--client COMMAND``.
 
 Exit status 0 when every case passed, 1 when one did not, 2 when the kit could not begin (wrong arguments, nobody
 listens).
@@ -16,12 +16,22 @@ from pathlib import Path
 from typing import NoReturn
 
 from lab.conformance import output
-from lab.conformance.model import Case, Result
-from lab.conformance.run import chosen, client_cases, run_client_cases, run_server_cases, server_cases
+from lab.conformance.model import Case, Failed, Result, Unable
+from lab.conformance.run import (
+    chosen,
+    client_cases,
+    process_cases,
+    run_client_cases,
+    run_process_cases,
+    run_server_cases,
+    server_cases,
+)
+from lab.conformance.server_program import ServerProgram
 
 _EXAMPLES = """\
 examples:
   %(prog)s 127.0.0.1:8080                          a server that runs
+  %(prog)s --server ./my-server                    the kit starts it: also its log, signals, settings, errors
   %(prog)s --client ./my-client                    a client: the kit starts it and plays the server
   %(prog)s --only script,refused --client python3 images/python/client.py
   %(prog)s --client docker run --rm -i {tty} --network host -v /tmp:/tmp:ro \\
@@ -58,7 +68,13 @@ def _parser(prog: str) -> _Parser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("server", nargs="?", metavar="HOST:PORT", help="the server to check")
+    parser.add_argument("running", nargs="?", metavar="HOST:PORT", help="the server to check, which runs already")
+    parser.add_argument(
+        "--server",
+        nargs=argparse.REMAINDER,
+        metavar="COMMAND",
+        help="the server to check, as a command: everything behind --server is it, or one word in quotes is",
+    )
     parser.add_argument(
         "--client",
         nargs=argparse.REMAINDER,
@@ -66,7 +82,7 @@ def _parser(prog: str) -> _Parser:
         help="the client to check: everything behind --client is its command, or one word in quotes is",
     )
     parser.add_argument("--only", metavar="ID,ID", default="", help="only these cases")
-    parser.add_argument("--list", action="store_true", help="show the cases (with --client: the client's) and end")
+    parser.add_argument("--list", action="store_true", help="show the cases (of --server or --client) and end")
     parser.add_argument("--quiet", action="store_true", help="show only what did not pass")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.add_argument("--junit", metavar="FILE", help="write JUnit's XML to this file as well")
@@ -78,8 +94,9 @@ def _parser(prog: str) -> _Parser:
 
 
 def _main(wanted: argparse.Namespace) -> int:
-    if (wanted.server is None) == (wanted.client is None) and not wanted.list:
-        raise Refusal("name one thing to check: HOST:PORT of a server, or --client COMMAND")
+    named = [one for one in (wanted.running, wanted.server, wanted.client) if one is not None]
+    if len(named) != 1 and not (wanted.list and not named):
+        raise Refusal("name one thing to check: HOST:PORT of a server, --server COMMAND, or --client COMMAND")
     least = {"--flush-ms": wanted.flush_ms, "--max-line": wanted.max_line, "--connections": wanted.connections}
     for option, value in least.items():
         if value < 1:
@@ -88,15 +105,19 @@ def _main(wanted: argparse.Namespace) -> int:
         raise Refusal(f"--patience is {wanted.patience}: it must be more than 0 seconds")
     only = [word for word in wanted.only.split(",") if word]
     try:
-        cases = chosen(client_cases() if wanted.client is not None else server_cases(), only)
+        cases = chosen(_cases(wanted), only)
     except ValueError as error:
         raise Refusal(str(error)) from error
     if wanted.list:
         return _list(cases)
     began = time.monotonic()
-    results = _run_client(wanted, only) if wanted.client is not None else _run_server(wanted, only)
+    if wanted.client is not None:
+        subject, results = _run_client(wanted, only)
+    elif wanted.server is not None:
+        subject, results = _run_server_command(wanted, {case.id for case in cases})
+    else:
+        subject, results = wanted.running, _run_server(wanted, wanted.running, only)
     seconds = time.monotonic() - began
-    subject = wanted.server or shlex.join(wanted.client)
     if wanted.junit:
         try:
             Path(wanted.junit).write_text(output.as_junit(subject, results, seconds), "utf-8")
@@ -117,26 +138,57 @@ def _list(cases: list[Case]) -> int:
     return 0
 
 
-def _run_client(wanted: argparse.Namespace, only: list[str]) -> list[Result]:
-    command = wanted.client
-    if len(command) == 1:
+def _cases(wanted: argparse.Namespace) -> list[Case]:
+    if wanted.client is not None:
+        return client_cases()
+    return server_cases() + (process_cases() if wanted.server is not None else [])
+
+
+def _command(option: str, words: list[str]) -> list[str]:
+    """The command behind an option: as words, or as one word in quotes."""
+    if len(words) == 1:
         try:
-            command = shlex.split(command[0])
+            words = shlex.split(words[0])
         except ValueError as error:
-            raise Refusal(f"--client {command[0]}: {error}; write the command as a shell would take it") from error
-    if not command:
-        raise Refusal("--client needs a command, such as ./my-client")
-    return run_client_cases(command, patience_s=wanted.patience, only=only)
+            raise Refusal(f"{option} {words[0]}: {error}; write the command as a shell would take it") from error
+    if not words:
+        raise Refusal(f"{option} needs a command, such as ./my-{option.removeprefix('--')}")
+    return words
 
 
-def _run_server(wanted: argparse.Namespace, only: list[str]) -> list[Result]:
-    host, port = address(wanted.server)
+def _run_client(wanted: argparse.Namespace, only: list[str]) -> tuple[str, list[Result]]:
+    command = _command("--client", wanted.client)
+    return shlex.join(command), run_client_cases(command, patience_s=wanted.patience, only=only)
+
+
+def _run_server_command(wanted: argparse.Namespace, only: set[str]) -> tuple[str, list[Result]]:
+    """First what goes over the wire, with one server for all; then what needs a server of its own."""
+    command = _command("--server", wanted.server)
+    on_the_wire = only & {case.id for case in server_cases()}
+    others = only - on_the_wire
+    results: list[Result] = []
+    if on_the_wire:
+        env = {"ECHO_FLUSH_MS": str(wanted.flush_ms), "ECHO_MAX_LINE": str(wanted.max_line)}
+        try:
+            with ServerProgram(tuple(command), wanted.patience).start(env=env) as server:
+                place = f"127.0.0.1:{server.target().port}"
+                results += _run_server(wanted, place, sorted(on_the_wire))
+        except Failed as failed:
+            why = f"expected {failed.expected}, got {failed.got}"
+            raise Refusal(f"{shlex.join(command)} does not listen: {why}; start it by hand first") from failed
+        except Unable as unable:
+            raise Refusal(str(unable)) from unable
+    if others:
+        results += run_process_cases(command, patience_s=wanted.patience, only=others)
+    return shlex.join(command), results
+
+
+def _run_server(wanted: argparse.Namespace, place: str, only: list[str]) -> list[Result]:
+    host, port = address(place)
     try:
         socket.create_connection((host, port), wanted.patience).close()
     except OSError as error:
-        raise Refusal(
-            f"nobody answers at {wanted.server} ({error.strerror or error}): start the server first"
-        ) from error
+        raise Refusal(f"nobody answers at {place} ({error.strerror or error}): start the server first") from error
     return run_server_cases(
         host,
         port,

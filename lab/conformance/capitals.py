@@ -9,6 +9,8 @@ mappings of a character once it is encoded, except that a letter without a capit
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 def _pairs(*ranges: tuple[int, int, int]) -> dict[int, int]:
     """Each range is: first small letter, its capital letter, how many follow each other."""
@@ -41,12 +43,41 @@ NEW_IN_17 = _pairs(
     (0xA7D5, 0xA7D4, 1),
     (0x16EBB, 0x16EA0, 25),  # Beria Erfe
 )
+NEW_IN = {14: NEW_IN_14, 16: NEW_IN_16, 17: NEW_IN_17}
 MAY_DIFFER = NEW_IN_14 | NEW_IN_16 | NEW_IN_17
+OLDEST = 13
 
 
 def capitals(text: str) -> str:
     """text in capital letters by Unicode 13; letters that are younger stay as they are."""
     return "".join(letter if ord(letter) in MAY_DIFFER else letter.upper() for letter in text)
+
+
+def age_of(answers: Mapping[int, bytes]) -> int:
+    """Which version of Unicode a server's tables are of (rule P10): 13, 14, 16 or 17 (15 has the same letters as 14).
+
+    answers: what it answered to each letter of MAY_DIFFER. Raises ValueError, with a sentence, when they are of no
+    single age: a mapping wrong, one of a version there and another of it not, or a later one without the earlier.
+    """
+    age, missing = OLDEST, 0
+    for version, letters in NEW_IN.items():
+        for small, capital in letters.items():
+            got = answers[small]
+            if got not in (chr(small).encode(), chr(capital).encode()):
+                raise ValueError(f"U+{small:04X} is answered {got.decode('utf-8', 'replace')!r}")
+        there = [small for small, capital in letters.items() if answers[small] == chr(capital).encode()]
+        if there and missing:
+            raise ValueError(
+                f"U+{there[0]:04X} has its capital of Unicode {version}, U+{missing:04X}, which is older, none"
+            )
+        absent = sorted(letters.keys() - set(there))
+        if there and absent:
+            raise ValueError(f"U+{there[0]:04X} has its capital of Unicode {version}, U+{absent[0]:04X} has none")
+        if there:
+            age = version
+        else:
+            missing = missing or absent[0]
+    return age
 
 
 def answer_to(message: bytes) -> bytes:

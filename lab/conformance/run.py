@@ -11,9 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from lab.conformance import client_talk, client_trouble, server_life, server_load, server_text, terminal
+from lab.conformance import (
+    client_limits,
+    client_talk,
+    client_trouble,
+    server_life,
+    server_load,
+    server_process,
+    server_text,
+    server_words,
+    terminal,
+)
 from lab.conformance.model import Busy, Case, Failed, Result, Target, Unable
 from lab.conformance.program import Program
+from lab.conformance.server_program import ServerProgram
 
 _TRIES = 3
 _SIDE_BY_SIDE = 16
@@ -24,13 +35,18 @@ Progress = Callable[[Result], None]
 
 
 def server_cases() -> list[Case]:
-    """All cases for servers, in the order of the rules that they check."""
+    """All cases for a server that runs, in the order of the rules that they check."""
     return _in_order([*server_text.CASES, *server_life.CASES, *server_load.CASES])
+
+
+def process_cases() -> list[Case]:
+    """All cases for servers that the kit can start itself: signals, log, settings, errors."""
+    return [*server_process.CASES, *server_words.CASES]
 
 
 def client_cases() -> list[Case]:
     """All cases for clients."""
-    return [*client_talk.CASES, *client_trouble.CASES, *terminal.CASES]
+    return [*client_talk.CASES, *client_trouble.CASES, *client_limits.CASES, *terminal.CASES]
 
 
 def run_server_cases(
@@ -52,6 +68,17 @@ def run_server_cases(
     """
     target = Target(host, port, flush_ms, max_line_octets, patience_s, connections)
     return run(chosen(server_cases(), only), target, progress)
+
+
+def run_process_cases(
+    command: Sequence[str], *, patience_s: float = 5.0, only: Iterable[str] = (), progress: Progress | None = None
+) -> list[Result]:
+    """Run the cases with servers that this command starts (--host and --port are appended); returns a result for each.
+
+    patience_s, only, progress: as for run_server_cases().
+    """
+    subject = ServerProgram(tuple(command), patience_s)
+    return run(chosen(process_cases(), only), subject, progress, _PROGRAMS_SIDE_BY_SIDE)
 
 
 def run_client_cases(

@@ -21,7 +21,7 @@ _RUDE = "An error of one socket ends that connection: catch it, close the socket
 SIDE_BY_SIDE = "side-by-side"  # run.py adds to it what fails only while other cases run
 _RAMP = 50  # so many connections are begun at once: some servers accept only one per turn of their loop
 _LINE = b"backpressure: " + b"x" * 985 + b"\n"
-_KERNEL_OCTETS = (
+KERNEL_OCTETS = (
     48 << 20
 )  # what the buffers of two kernels take at most, generously; more must be in the server's memory
 
@@ -74,7 +74,7 @@ def _silent_clients(target: Target) -> None:
         converse(target, send(b"hello\n"), read(b"HELLO\n"), probe())
 
 
-class _Deaf:
+class Deaf:
     """A client that sends and does not read, with small buffers, so that the kernel doesn't hide it for long."""
 
     def __init__(self, target: Target) -> None:
@@ -137,9 +137,9 @@ class _Deaf:
 
 def _backpressure(target: Target) -> None:
     """A client sends and does not read. The server must stop reading; later everything must be there, uncut."""
-    deaf = _Deaf(target)
+    deaf = Deaf(target)
     with deaf.peer:
-        if not deaf.fill(_KERNEL_OCTETS, still_s=max(0.6, 3 * target.flush_s)):
+        if not deaf.fill(KERNEL_OCTETS, still_s=max(0.6, 3 * target.flush_s)):
             raise Failed(
                 "a server that stops reading",
                 f"it took {deaf.sent_octets >> 20} MiB, whose answers nobody read",
@@ -150,9 +150,9 @@ def _backpressure(target: Target) -> None:
 
 def _slow_reader(target: Target) -> None:
     """While one client does not read, another is answered as fast as ever."""
-    deaf = _Deaf(target)
+    deaf = Deaf(target)
     with deaf.peer, Peer(target) as other:
-        deaf.fill(_KERNEL_OCTETS, still_s=0.2)
+        deaf.fill(KERNEL_OCTETS, still_s=0.2)
         slowest_s = 0.0
         for _ in range(20):
             other.send(b"hello\n")

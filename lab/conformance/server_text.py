@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.conformance.capitals import MAY_DIFFER, answer_to, answers_to
+from lab.conformance.capitals import MAY_DIFFER, age_of, answer_to, answers_to
 from lab.conformance.dialogue import case, probe, quiet, read, send
 from lab.conformance.model import Case, Failed, Target, shown
 from lab.conformance.peer import Peer
@@ -62,6 +62,21 @@ def _every_code_point(target: Target) -> None:
         raise Failed("capital letters that do not depend on their neighbours", "other ones in a line", repr(wrong[0]))
 
 
+def young_letters(target: Target) -> dict[int, bytes]:
+    """What the server answers to each of the letters that may differ. Raises Failed."""
+    with Peer(target) as peer:
+        questions = [chr(code).encode("utf-8") for code in MAY_DIFFER]
+        return dict(zip(MAY_DIFFER, peer.ask_many(questions, within_s=4 * target.patience_s), strict=True))
+
+
+def _one_age(target: Target) -> None:
+    answers = young_letters(target)
+    try:
+        age_of(answers)
+    except ValueError as error:
+        raise Failed("tables of one version of Unicode", str(error), "the letters that P10 lists") from error
+
+
 def _named(octets: bytes) -> str:
     """One letter or a few, with their code points."""
     codes = " ".join(f"U+{ord(letter):04X}" for letter in octets.decode("utf-8", "replace"))
@@ -118,6 +133,8 @@ LETTERS = [
           "straße κόσμος 𐐨 ﬁ\n".encode(), pieces=1),
     Case("every-code-point", "Every code point of Unicode has the right capital letter", "P9", _UPPER,
          _every_code_point, alone=True),
+    Case("tables-of-one-age", "Of letters that came with one version of Unicode, all have a capital, or none", "P10",
+         "Take the capital letters from one library, with all its tables.", _one_age),
 ]  # fmt: skip
 
 INVALID = [

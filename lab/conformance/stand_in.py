@@ -119,22 +119,24 @@ Talk = Callable[[Guest], object]
 
 
 class StandIn:
-    """Listens on a free port of 127.0.0.1 and has one conversation. Use it in a with statement."""
+    """Listens on a free port, of 127.0.0.1 by default, and has one conversation. Use it in a with statement."""
 
-    def __init__(self, talk: Talk, patience_s: float, *, small_buffers: bool = False) -> None:
+    def __init__(
+        self, talk: Talk, patience_s: float, *, small_buffers: bool = False, address: str = "127.0.0.1"
+    ) -> None:
         self.talk, self.patience_s = talk, patience_s
         self.came = threading.Event()
         self.guest: Guest | None = None
         self._problem: Exception | None = None
         try:
-            self.listener = socket.socket()
+            self.listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
             if small_buffers:
                 self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
                 self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 << 10)
-            self.listener.bind(("127.0.0.1", 0))
+            self.listener.bind((address, 0))
             self.listener.listen()
         except OSError as error:
-            raise Unable(f"this machine has no port for the kit's server ({error.strerror})") from error
+            raise Unable(f"this machine has no port of {address} for the kit's server ({error.strerror})") from error
         self.listener.settimeout(patience_s)
         self.port = str(self.listener.getsockname()[1])
         self._thread = threading.Thread(target=self._serve, daemon=True)

@@ -1,12 +1,15 @@
-"""The texts that images/CONTRACT.md fixes for clients, in one place: the cases compare with them to the letter."""
+"""The texts that images/CONTRACT.md fixes, in one place: the cases compare with them to the letter."""
 
 from __future__ import annotations
 
+SERVER_USAGE = "usage: echo-server [--host ADDR] [--port N]"
 USAGE = "usage: echo-client [--script FILE] [HOST [PORT]]"
 SAID_GOOD_BYE = "the server said Good bye and closed the connection"
 CLOSED = "the server closed the connection"
 TYPE_A_LINE = "type a line and press Enter; quit or Ctrl-D ends"
 RESET = "the server reset the connection, text may be lost; look at the server's log"
+
+DISK_FULL = "cannot write to standard output; is the disk full?"
 
 
 def connected(host: str, address: str, port: str) -> str:
@@ -27,6 +30,11 @@ def no_host(host: str) -> str:
 def no_answer_to_syn(host: str, port: str, seconds: int, tried: str) -> str:
     """The handshake was not answered in time."""
     return f"no answer from {host} port {port} within {seconds} s (tried {tried}); check address and firewall"
+
+
+def no_way(host: str, port: str, tried: str) -> str:
+    """Unreachable, or whatever else keeps a SYN from leaving."""
+    return f"there is no way to {host} port {port} (tried {tried}); check address and network"
 
 
 def no_answer(seconds: int) -> str:
@@ -52,3 +60,8 @@ def too_many(word: str) -> str:
 def bad_number(name: str, text: str, least: int, most: int) -> str:
     """A value that is no number of its range. name: "the port", or the variable's."""
     return f'{name} is "{text}"; it must be a number from {least} to {most}'
+
+
+def port_in_use(port: int) -> str:
+    """A server's port is another program's."""
+    return f"port {port} is in use by another program; stop it, or choose another with --port"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +18,7 @@ from lab.grade import answers as sheets
 from lab.grade.answers import Answers, Value
 from lab.grade.errors import EvidenceError, GradeError
 from lab.grade.evidence import Evidence, analysis_of, gather
-from lab.grade.feedback import Marked, mark
+from lab.grade.feedback import Marked, foretold, mark
 from lab.grade.manifest import Exercise
 from lab.grade.seed import seal, student_id
 
@@ -59,7 +59,7 @@ class Result:
 def check(exercise: Exercise, folder: Path, *, student: str | None = None, key: bytes | None = None) -> Result:
     """Mark a work folder. student: whose it must be; else the one that answers.toml names. Never raises for what is in
     the folder."""
-    full = sum(question.weight for question in exercise.questions)
+    full = sum(question.weight * (2 if question.predict else 1) for question in exercise.questions)
     try:
         sheet = _sheet(exercise, folder / ANSWERS)
         name = student_id(sheet.student)
@@ -109,14 +109,17 @@ def _sheet(exercise: Exercise, path: Path) -> Answers:
 
 
 def _marks(exercise: Exercise, sheet: Answers, sealed: Mapping[str, Value], evidence: Evidence) -> list[Marked]:
+    """A mark for each question, and for one that was predicted two: the prediction, and what came."""
     found = []
     for question in exercise.questions:
-        if question.predict and question.id not in sealed:
+        asked = replace(question, predict=False)
+        came = mark(asked, sheet.answers.get(question.id), evidence, exercise.questions)
+        if question.predict and question.id in sealed:
+            found.append(foretold(question, sealed[question.id], evidence, came))
+        elif question.predict:
             words = "No prediction was recorded before the run. 'echolab exercise reset' lets you begin anew."
             found.append(Marked(question, "open", 0, words))
-            continue
-        given = sealed[question.id] if question.predict else sheet.answers.get(question.id)
-        found.append(mark(question, given, evidence))
+        found.append(came)
     return found
 
 

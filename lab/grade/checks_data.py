@@ -9,7 +9,7 @@ from lab.grade.checks_numbers import AT
 from lab.grade.checks_opening import PEER, one, port_of
 from lab.grade.errors import NotShownError
 from lab.grade.evidence import Evidence
-from lab.grade.expected import Expected, Parameters, check, mistake
+from lab.grade.expected import Expected, Parameters, check, many, mistake, named
 from lab.grade.places import PLACES, place
 
 
@@ -46,7 +46,7 @@ def octets(evidence: Evidence, told: Parameters) -> Expected:
     return Expected(
         stream.octets,
         frames[:1] + frames[-1:] if len(frames) > 1 else frames,
-        f"The {told['of']} sent {stream.octets} octets in {len(frames)} segments with text"
+        f"The {told['of']} sent {stream.octets} octets in {many(len(frames), 'segment')} with text"
         + (f", the first of them frame {frames[0]}, the last frame {frames[-1]}." if frames else "."),
         f"Add up 'TCP Segment Len' over the {told['of']}'s frames, or take the number of its FIN and think what else"
         " has"
@@ -78,9 +78,8 @@ def segments(evidence: Evidence, told: Parameters) -> Expected:
     return Expected(
         count,
         stream.data_frames,
-        f"{lines} {'message' if lines == 1 else 'messages'} of the {told['of']} travelled in {count} segments with"
-        " text:"
-        f" frames {', '.join(map(str, stream.data_frames[:8]))}.",
+        f"{many(lines, 'message')} of the {told['of']} travelled in {many(count, 'segment')} with text:"
+        f" {named(stream.data_frames)}.",
         f"Count the frames from the {told['of']} whose 'TCP Segment Len' is not 0.",
         f"tcp.srcport == {port_of(found, told['of'])} && tcp.len > 0",
         mistakes=(
@@ -113,7 +112,7 @@ def messages(evidence: Evidence, told: Parameters) -> Expected:
         len(stream.messages),
         stream.data_frames[:1],
         f"A message is a line: the {told['of']}'s stream has {len(stream.messages)} of them, in"
-        f" {len(stream.data_frames)} segments.",
+        f" {many(len(stream.data_frames), 'segment')}.",
         "A message of the echo protocol ends with a line feed (0a). Follow the stream and count lines, not frames.",
         "tcp.len > 0",
         mistakes=(
@@ -143,7 +142,8 @@ def messages_in(evidence: Evidence, told: Parameters) -> Expected:
     return Expected(
         len(inside),
         (record.number,),
-        f"Frame {record.number} brings octets of {len(inside)} messages: a segment is a piece of the stream, not a"
+        f"Frame {record.number} brings octets of {many(len(inside), 'message')}: a segment is a piece of the"
+        " stream, not a"
         " message.",
         f"Look at the text of frame {record.number} in the bytes pane: how many line feeds (0a) are in it?",
         one(record.number),
@@ -167,8 +167,9 @@ def segments_of(evidence: Evidence, told: Parameters) -> Expected:
     return Expected(
         len(message.frames),
         message.frames,
-        f"Its octets came in frames {', '.join(map(str, message.frames[:8]))}; only the last of them has the line"
-        " feed.",
+        f"Its octets came in {named(message.frames)}; only the last of them has the line feed."
+        if len(message.frames) > 1
+        else f"All its octets, and its line feed, came in {named(message.frames)}.",
         "Find the frame with its first octet and the one with its line feed, and count from one to the other.",
         f"tcp.srcport == {port_of(found, told['of'])} && tcp.len > 0",
         mistakes=mistake(
@@ -179,30 +180,35 @@ def segments_of(evidence: Evidence, told: Parameters) -> Expected:
     )
 
 
-@check(
-    "time-between",
-    "time",
-    needs="start end",
-    mistakes="other-frame",
-    choices={"start": tuple(PLACES), "end": tuple(PLACES)},
-)
-def time_between(evidence: Evidence, told: Parameters) -> Expected:
-    """The time from the frame at one place to the frame at another."""
+@check("frame-length", "integer", needs="at", mistakes="frame-length mss-without-options misread", choices=AT)
+def frame_length(evidence: Evidence, told: Parameters) -> Expected:
+    """How long the frame at a place is on the wire, headers and all."""
     found = evidence.part(told.get("part"))
-    start, end = place(found, told["start"]), place(found, told["end"])
-    value = float(end.time_ns - start.time_ns)
+    record = place(found, told["at"])
+    number, headers = record.number, record.length_bytes - record.payload_bytes
     return Expected(
-        value,
-        (start.number, end.number),
-        f"From frame {start.number} ({PLACES[told['start']][0]}) to frame {end.number} ({PLACES[told['end']][0]}).",
-        f"Find {PLACES[told['start']][0]} and {PLACES[told['end']][0]}, and take one time from the other.",
-        f"frame.number >= {start.number} && frame.number <= {end.number}",
-        tolerance=max(2_000.0, abs(value) * 0.05),
-        mistakes=mistake(
-            float(end.time_ns - found.start_ns) if start.time_ns != found.start_ns else None,
-            "other-frame",
-            f"That is the time of frame {end.number} since the capture began. The question is how long it was after"
-            f" frame {start.number}.",
+        record.length_bytes,
+        (number,),
+        f"Frame {number}: {record.payload_bytes} octets of text and {headers} of headers make {record.length_bytes}.",
+        f"It is about {PLACES[told['at']][0]}, frame {number}: text, and the headers of Ethernet, IP and TCP.",
+        one(number),
+        mistakes=(
+            *mistake(
+                record.payload_bytes,
+                "frame-length",
+                "That is the text alone. It does not travel alone: three headers go before it.",
+            ),
+            *mistake(
+                record.length_bytes - 14,
+                "misread",
+                "That is the IP packet. Ethernet puts a header of its own, 14 octets, in front of it.",
+            ),
+            *mistake(
+                record.payload_bytes + 54,
+                "mss-without-options",
+                "That counts the three headers without options. TCP's options travel in every segment of this"
+                " connection, too.",
+            ),
         ),
     )
 
@@ -260,7 +266,7 @@ def count(evidence: Evidence, told: Parameters) -> Expected:
     numbers = tuple(f.number for f in frames)
     after, silence_ns = _after_longest_silence(found)
     if numbers:
-        why = f"These are frames {', '.join(map(str, numbers[:8]))}{' ...' if len(numbers) > 8 else ''}."
+        why = f"It is {named(numbers)}." if len(numbers) == 1 else f"They are {named(numbers)}."
     else:
         why = f"There is none. The longest silence, {silence_ns / 1e9:.3g} s, ends with frame {after}."
     return Expected(

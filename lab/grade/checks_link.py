@@ -9,7 +9,7 @@ from lab.grade.checks_numbers import AT
 from lab.grade.checks_opening import one
 from lab.grade.errors import NotShownError
 from lab.grade.evidence import Evidence
-from lab.grade.expected import Expected, Mistake, Parameters, check, mistake
+from lab.grade.expected import Expected, Mistake, Parameters, check, mistake, named
 from lab.grade.places import PLACES, place
 from lab.wire.packet import mac_text
 
@@ -85,18 +85,28 @@ def ip_address(evidence: Evidence, told: Parameters) -> Expected:
     if pair is None:
         raise NotShownError(f"frame {record.number} has no IP address")
     right, other = pair if told["which"] == "source" else (pair[1], pair[0])
+    asks = record.kind == "arp"
     return Expected(
         str(right),
         (record.number,),
-        f"Frame {record.number}, {PLACES[told['at']][0]}, says so.",
-        f"Look at {PLACES[told['at']][0]}, frame {record.number}, one layer above Ethernet.",
+        f"It stands in {'ARP' if asks else 'IP'}'s own header, in frame {record.number}.",
+        f"Open frame {record.number}, {PLACES[told['at']][0]}, one layer above Ethernet: "
+        + (
+            "ARP's header names who asks ('Sender') and who is asked for ('Target')."
+            if asks
+            else "'Source', 'Destination'."
+        ),
         one(record.number),
         mistakes=(
             *mistake(
                 str(other),
                 "wrong-end",
-                f"Frame {record.number} has two such addresses, and that is the other one. The question is about the"
-                f" {told['which']}.",
+                f"Frame {record.number} has two such addresses, and that is the other one. "
+                + (
+                    "Who asks is the sender; whom it asks for is the target ('Who has ...? Tell ...')."
+                    if asks
+                    else f"The question is about the {told['which']}."
+                ),
             ),
             *(
                 Mistake(
@@ -142,7 +152,7 @@ def neighbour_frames(evidence: Evidence, told: Parameters) -> Expected:
         len(frames),
         frames or (syn,),
         f"Before the SYN, frame {syn}, came {len(frames)}: "
-        + (f"frames {', '.join(map(str, frames))}." if frames else "the address was known already."),
+        + (f"{named(frames)}." if frames else "the address was known already."),
         f"What stands in the capture before the SYN, frame {syn}?",
         "arp || icmpv6",
         mistakes=mistake(

@@ -8,7 +8,7 @@ from lab.analysis.model import Analysis
 from lab.grade.checks_opening import PEER, port_of
 from lab.grade.errors import NotShownError
 from lab.grade.evidence import Evidence
-from lab.grade.expected import Expected, Parameters, check, mistake
+from lab.grade.expected import Expected, Parameters, check, many, mistake, named
 from lab.grade.places import again, number_at
 
 
@@ -24,8 +24,8 @@ def copies(evidence: Evidence, told: Parameters) -> Expected:
     return Expected(
         len(sent),
         numbers[:8],
-        f"It was sent first in frame {sent[0].original}, and again in frame"
-        f"{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:8]))}: the same sequence number each time.",
+        f"It was sent first in frame {sent[0].original}, and again in {named(numbers)}: the same sequence number each"
+        " time.",
         "Look for segments of the client with one and the same sequence number. The first of them is the original;"
         " count the others.",
         f"tcp.seq == {sent[0].start_rel} && tcp.len > 0 && tcp.srcport == {port_of(found, 'client')}",
@@ -105,7 +105,8 @@ def first_flight(evidence: Evidence, told: Parameters) -> Expected:
     return Expected(
         value,
         (*numbers[:1], *numbers[-1:], first),
-        f"Frames {numbers[0]} to {numbers[-1]}: {len(numbers)} segments, {octets} octets. Frame {first} is the first"
+        f"Frames {numbers[0]} to {numbers[-1]}: {many(len(numbers), 'segment')}, {octets} octets. Frame {first} is"
+        " the first"
         " ACK of any of it. RFC 6928 allows ten segments to begin with: that is the initial congestion window.",
         f"Begin with the client's first segment of text and stop at frame {first}, the first ACK for text. Count only"
         " the client's segments with text.",

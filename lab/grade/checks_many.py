@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lab.analysis.model import Analysis
 from lab.grade.checks_opening import PEER, opening, port_of
+from lab.grade.checks_opening import one as one_
+from lab.grade.errors import NotShownError
 from lab.grade.evidence import Evidence
 from lab.grade.expected import Expected, Parameters, check, mistake
 
@@ -108,17 +110,17 @@ def distinct(evidence: Evidence, told: Parameters) -> Expected:
 
 @check("same", "boolean", needs="parts what", may="", choices={"what": _SAME})
 def same(evidence: Evidence, told: Parameters) -> Expected:
-    """Whether two connections (parts = two names) have something in common: a port, an address, a server's text ..."""
-    first, second = (evidence.part(str(part)) for part in told["parts"])
-    one, other = _property(first, told["what"]), _property(second, told["what"])
-    value = one == other
+    """Whether connections (parts = their names) have something in common: a port, an address, a server's text ..."""
+    names = [str(part) for part in told["parts"]]
+    first = evidence.part(names[0])
+    values = {name: _property(evidence.part(name), told["what"]) for name in names}
+    value = len(set(values.values())) == 1
+    files = ", ".join(f"captures/{name}.pcapng" for name in names[:2]) + (" ..." if len(names) > 2 else "")
     return Expected(
         value,
         (opening(first, "client").frame,),
-        f"{_words(one)} in {told['parts'][0]}, {_words(other)} in {told['parts'][1]}.",
-        f"Put captures/{told['parts'][0]}.pcapng and captures/{told['parts'][1]}.pcapng side by side and"
-        " compare"
-        f" {_ASKED[told['what']]}.",
+        "; ".join(f"{name}: {_words(found)}" for name, found in values.items()) + ".",
+        f"Put {files} side by side and compare {_ASKED[told['what']]}.",
         _SHOWN.get(told["what"], "tcp.flags.syn == 1"),
         part=str(told["parts"][0]),
     )
@@ -130,6 +132,84 @@ def _words(value: object) -> str:
     if isinstance(value, tuple) and len(value) == 4:
         return f"MSS {value[0]}, shift {value[1]}, SACK {value[2]}, timestamps {value[3]}"
     return " to ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+_NAMES = ("client-address", "client-port", "server-address", "server-port")
+
+
+@check("tells-apart", "choice", needs="parts", may="", mistakes="port-for-connection")
+def tells_apart(evidence: Evidence, told: Parameters) -> Expected:
+    """Which one of the four numbers that name a connection differs between two (parts = two names): client-address,
+    client-port, server-address or server-port."""
+    names = [str(part) for part in told["parts"]]
+    first, second = (evidence.part(name) for name in names)
+    differ = [what for what in _NAMES if _property(first, what) != _property(second, what)]
+    if len(differ) != 1:
+        raise NotShownError(f"{names[0]} and {names[1]} differ in {len(differ)} of the four numbers")
+    return Expected(
+        differ[0],
+        (opening(first, "client").frame,),
+        f"{_property(first, differ[0])} in {names[0]}, {_property(second, differ[0])} in {names[1]}; the other three of"
+        " the four are the same.",
+        f"Compare both addresses and both ports in the SYNs of {names[0]} and {names[1]}.",
+        "tcp.flags.syn == 1",
+        mistakes=tuple(
+            one
+            for what in _NAMES
+            if what != differ[0]
+            for one in mistake(
+                what,
+                "port-for-connection",
+                f"That is the same in both ({_property(first, what)}): compare {_ASKED[what]} in"
+                f" captures/{names[0]}.pcapng"
+                f" and captures/{names[1]}.pcapng.",
+            )
+        ),
+        part=names[0],
+    )
+
+
+@check("isn-ahead", "seq", needs="parts", may="", mistakes="misread off-by-one-fin")
+def isn_ahead(evidence: Evidence, told: Parameters) -> Expected:
+    """How far the client's initial number in the second connection (parts = two names) lies ahead of the number that
+    its first connection would have used next."""
+    names = [str(part) for part in told["parts"]]
+    first, second = (evidence.part(name) for name in names)
+    old, new = opening(first, "client").isn, opening(second, "client")
+    ends = [(frame.end_rel, frame.number) for frame in first.frames if frame.sender == "client" and frame.end_rel]
+    if not ends:
+        raise NotShownError(f"the client sent nothing in {names[0]}")
+    last_rel, last = max(ends)
+    next_raw = (old + last_rel) & 0xFFFFFFFF
+    value = (new.isn - next_raw) & 0xFFFFFFFF
+    return Expected(
+        value,
+        (new.frame,),
+        f"After frame {last} of {names[0]} the client would have used {next_raw} next; the SYN of {names[1]}"
+        " begins with"
+        f" {new.isn}. Nothing old can have a number so high, so who waits in TIME_WAIT may take this SYN for what"
+        " it is: a"
+        " new connection (RFC 1122 §4.2.2.13).",
+        f"Which raw number would the client have used next at the end of {names[0]} (mind its FIN), and with which does"
+        f" the SYN of {names[1]} begin? Take the one from the other, modulo 2^32.",
+        one_(new.frame),
+        wide="tcp.srcport != 7",
+        mistakes=(
+            *mistake(
+                (new.isn - old) & 0xFFFFFFFF,
+                "misread",
+                f"That counts from the SYN of {names[0]}. The connection went on from there: which number came"
+                " after its"
+                " last one?",
+            ),
+            *mistake(
+                (value + 1) & 0xFFFFFFFF,
+                "off-by-one-fin",
+                f"One too many: the client's FIN in {names[0]} takes one number, too.",
+            ),
+        ),
+        part=names[1],
+    )
 
 
 @check("time-from", "time", needs="parts", may="", mistakes="other-frame")

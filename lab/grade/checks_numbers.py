@@ -139,7 +139,7 @@ def seq_at(evidence: Evidence, told: Parameters) -> Expected:
     )
 
 
-@check("ack-at", "seq", needs="at", mistakes="seq-for-ack last-for-next wrong-direction", choices=AT)
+@check("ack-at", "seq", needs="at", mistakes="seq-for-ack off-by-one-syn last-for-next", choices=AT)
 def ack_at(evidence: Evidence, told: Parameters) -> Expected:
     """The acknowledgment number that the frame at a place carries."""
     found = evidence.part(told.get("part"))
@@ -161,8 +161,11 @@ def ack_at(evidence: Evidence, told: Parameters) -> Expected:
                 found,
                 peer,
                 record.ack_rel - 1,
-                "last-for-next",
-                "That is the last number that has arrived. An acknowledgment names the next one expected.",
+                "off-by-one-syn" if record.ack_rel == 1 else "last-for-next",
+                f"That is the number of the {peer}'s SYN itself. A SYN takes one sequence number, so the next one"
+                " expected is one more."
+                if record.ack_rel == 1
+                else "That is the last number that has arrived. An acknowledgment names the next one expected.",
             ),
             *counted(
                 found,

@@ -8,7 +8,7 @@ from lab.grade.checks_opening import one, port_of
 from lab.grade.checks_wire import twin_of
 from lab.grade.errors import NotShownError
 from lab.grade.evidence import Evidence
-from lab.grade.expected import Expected, Parameters, check, mistake
+from lab.grade.expected import Expected, Parameters, check, mistake, named
 from lab.grade.places import PLACES, number_at, place
 
 
@@ -54,6 +54,42 @@ def hops(evidence: Evidence, told: Parameters) -> Expected:
                 record.ip_ttl - twin.ip_ttl + 1,
                 "misread",
                 "One too many: only routers take one away. The receiver itself does not.",
+            ),
+        ),
+    )
+
+
+@check("too-long-by", "integer", mistakes="misread frame-length")
+def too_long_by(evidence: Evidence, told: Parameters) -> Expected:
+    """By how many octets the packet that an ICMP message is about was too long for the next link."""
+    found = evidence.part(told.get("part"))
+    error = next((error for error in found.icmp_errors if error.mtu_bytes is not None), None)
+    if error is None or error.mtu_bytes is None or error.about is None:
+        raise NotShownError("no ICMP message of this capture tells an MTU")
+    whole = found.frame(error.about).length_bytes - 14
+    return Expected(
+        whole - error.mtu_bytes,
+        (error.frame, error.about),
+        f"The packet was {whole} octets long, IP header included, and frame {error.frame} says that the next link takes"
+        f" {error.mtu_bytes} (RFC 1191 §4).",
+        f"How long was the IP packet that frame {error.frame} quotes, and how long may one be? The message names the"
+        " MTU; 'Total Length' of the quoted IP header names the length.",
+        f"frame.number in {{{error.about}, {error.frame}}}",
+        wide="icmp || icmpv6",
+        mistakes=(
+            *mistake(
+                whole + 14 - error.mtu_bytes,
+                "frame-length",
+                "That takes Ethernet's header along. An MTU counts the IP packet alone.",
+            ),
+            *mistake(error.mtu_bytes, "misread", "That is the MTU itself. By how much was the packet longer?"),
+            *mistake(whole, "misread", "That is how long the packet was. By how much is it too long?"),
+            *mistake(
+                found.frame(error.about).payload_bytes - error.mtu_bytes
+                if found.frame(error.about).payload_bytes > error.mtu_bytes
+                else None,
+                "misread",
+                "That compares the text with the MTU. The MTU counts the IP and TCP headers as well.",
             ),
         ),
     )
@@ -155,7 +191,7 @@ def fragments(evidence: Evidence, told: Parameters) -> Expected:
         return Expected(
             len(pieces),
             numbers,
-            f"Frames {', '.join(map(str, numbers))} have one identification. All but the last say 'more fragments'.",
+            f"{named(numbers).capitalize()} have one identification. All but the last say 'more fragments'.",
             "Pieces of one packet have the same identification in the IP header. The last one has no 'more fragments'"
             " flag, but an offset; Wireshark shows the whole TCP segment there.",
             shows,

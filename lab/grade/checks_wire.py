@@ -7,7 +7,7 @@ from lab.grade.checks_numbers import AT
 from lab.grade.checks_opening import PEER, one, port_of
 from lab.grade.errors import NotShownError
 from lab.grade.evidence import Evidence
-from lab.grade.expected import Expected, Parameters, check, mistake
+from lab.grade.expected import Expected, Parameters, check, mistake, named
 from lab.grade.places import PLACES, place
 
 KINDS = ("syn", "syn-ack", "data", "ack", "fin", "rst", "icmp", "fragment")
@@ -34,7 +34,7 @@ def frames_of_kind(evidence: Evidence, told: Parameters) -> Expected:
     return Expected(
         len(numbers),
         numbers[:8] or (1,),
-        f"These are frames {', '.join(map(str, numbers[:8]))}{' ...' if len(numbers) > 8 else ''}."
+        f"{'It is' if len(numbers) == 1 else 'They are'} {named(numbers)}."
         if numbers
         else f"In all the {len(found.frames)} frames of this capture there is none.",
         f"Count what this filter shows in captures/{evidence.name_of(told.get('part'))}.pcapng, and in no other:"
@@ -87,6 +87,7 @@ def arrived(evidence: Evidence, told: Parameters) -> Expected:
         f"Take the identification of the IP header of {here}, and look for it in captures/{told['other']}.pcapng. A"
         " retransmission has the same sequence number, but is another packet with another identification.",
         f"ip.id == {record.ip_id}",
+        wide="ip.id" if record.ip_version == 4 else "tcp",
     )
 
 
@@ -106,6 +107,7 @@ def found_again(evidence: Evidence, told: Parameters) -> Expected:
         f"It is about frame {record.number} of captures/{evidence.name_of(told.get('part'))}.pcapng. Which frame of"
         f" captures/{told['other']}.pcapng has the same identification in its IP header?",
         f"ip.id == {record.ip_id}",
+        wide="tcp.len > 0",
         mistakes=mistake(
             record.number if record.number != twin.number else None,
             "other-frame",
@@ -142,6 +144,54 @@ def rst_ahead(evidence: Evidence, told: Parameters) -> Expected:
     )
 
 
+_NUMBERS = 1 << 32
+
+
+@check("blind-resets", "integer", mistakes="unscaled-window misread")
+def blind_resets(evidence: Evidence, told: Parameters) -> Expected:
+    """How many RSTs, a window apart, hit the window of the RST's receiver for certain if nobody knows its numbers."""
+    found = evidence.part(told.get("part"))
+    record = place(found, "rst")
+    receiver = PEER[str(record.sender)]
+    said = [f for f in found.frames[: record.number - 1] if f.sender == receiver and f.window_bytes and not f.bits & 2]
+    if not said or said[-1].window_raw is None or not said[-1].window_bytes:
+        raise NotShownError(f"the {receiver} announced no window before the RST")
+    last, window, raw = said[-1], said[-1].window_bytes, said[-1].window_raw
+    return Expected(
+        -(-_NUMBERS // window),
+        (last.number, record.number),
+        f"Frame {last.number} announces {window} octets. There are 2^32 numbers, and one RST for every {window} of them"
+        " hits the window wherever it is. Before RFC 5961 each such hit broke a connection; since then only the"
+        " one exact"
+        " number does, and the others are asked back.",
+        f"Take the last window (scaled) that the {receiver} announced before the RST. How often does it fit into"
+        " all 2^32"
+        " sequence numbers?",
+        one(last.number),
+        tolerance=1,
+        mistakes=(
+            *mistake(
+                -(-_NUMBERS // raw),
+                "unscaled-window",
+                f"That divides by the field of frame {last.number} as it stands. The window is scaled.",
+            ),
+            *mistake(
+                _NUMBERS,
+                "misread",
+                "So many it takes to hit one exact number: that is what RFC 5961 asks for. How many if any number"
+                " in the"
+                " window will do?",
+            ),
+            *mistake(
+                _NUMBERS // 2,
+                "misread",
+                "So many it takes on average for one exact number. How many if any number in the window will do?",
+            ),
+            *mistake(window, "misread", "That is the window. How many windows are there in 2^32 numbers?"),
+        ),
+    )
+
+
 @check("syn-numbers", "integer", mistakes="misread")
 def syn_numbers(evidence: Evidence, told: Parameters) -> Expected:
     """How many different initial sequence numbers the client's SYNs of a connection have."""
@@ -153,7 +203,7 @@ def syn_numbers(evidence: Evidence, told: Parameters) -> Expected:
     return Expected(
         len(numbers),
         tuple(frame.number for frame in syns),
-        f"The client's SYNs, frames {', '.join(str(frame.number) for frame in syns)}, all say"
+        f"The client's SYNs, {named([frame.number for frame in syns])}, all say"
         f" {syns[0].seq_raw}: one and the same SYN, sent again.",
         "Compare the raw sequence numbers of all the client's SYNs.",
         _SHOWS["syn"],
@@ -175,7 +225,7 @@ def frames_from(evidence: Evidence, told: Parameters) -> Expected:
     return Expected(
         len(numbers),
         numbers[:8] or others[:8] or (1,),
-        f"Frames {', '.join(map(str, numbers[:8]))}." if numbers else "Not a single one: there is nothing but silence.",
+        f"{named(numbers).capitalize()}." if numbers else "Not a single one: there is nothing but silence.",
         f"Look at the column Source: which frames come from the {told['of']}?",
         f"tcp.srcport == {port_of(found, told['of'])}",
         mistakes=mistake(

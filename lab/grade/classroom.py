@@ -14,6 +14,8 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from functools import lru_cache
@@ -28,6 +30,7 @@ from lab.grade.submission import Submission, lay_out
 
 MOST_MEMORY = 2 << 30
 MOST_SECONDS = 120
+_KILLED = "the process that graded it was killed: it took more memory than this machine has"
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ class Graded:
 
 @dataclass(frozen=True)
 class Suspicion:
-    """Two or more submissions that share what cannot be shared by chance. what: in words."""
+    """Two or more submissions of different students that share, in one exercise, what cannot be shared by chance. what:
+    all of it, in words."""
 
     exercise: str
     what: str
@@ -164,6 +168,10 @@ def _score(results: Sequence[Result], course: Course, late: Sequence[str]) -> fl
     return gained / total if total else 0.0
 
 
+class TooLongError(BaseException):
+    """The time for one submission is over. No Exception, so that nothing on the way takes it for trouble of its own."""
+
+
 def _bounded() -> None:
     """In a grading process: memory is limited, and the teacher's Ctrl-C is not for it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -173,11 +181,14 @@ def _bounded() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
 
 
-def _work(job: tuple[Submission, Course, bytes | None, Path]) -> Graded:
+Job = tuple[Submission, Course, bytes | None, Path]
+
+
+def _work(job: Job) -> Graded:
     """One job in its process: too long or too much is this submission's own trouble."""
 
     def too_long(_signal: int, _frame: Any) -> None:
-        raise TimeoutError
+        raise TooLongError
 
     timed = hasattr(signal, "SIGALRM")
     if timed:
@@ -185,7 +196,7 @@ def _work(job: tuple[Submission, Course, bytes | None, Path]) -> Graded:
         signal.alarm(MOST_SECONDS)
     try:
         return grade_one(*job)
-    except TimeoutError:
+    except TooLongError:
         return Graded(job[0].name, refused=f"grading it took over {MOST_SECONDS} s")
     except MemoryError:
         return Graded(job[0].name, refused="grading it took more memory than any real submission does")
@@ -207,11 +218,28 @@ def grade_all(
     """Grade all, in their order. jobs: how many at a time (0: one for each processor)."""
     work = [(one, course or Course(), key, folder) for one in submissions]
     count = min(jobs or os.cpu_count() or 1, len(work))
-    if count < 2:
-        return [_work(one) for one in work]
+    found = _in_processes(work, count) if work else []
+    # A process that was killed takes its whole pool along: what is left is graded one by one, each in a process of its
+    # own, so that only the submission that did it goes without a grade.
+    return [
+        graded or _in_processes([one], 1)[0] or Graded(one[0].name, refused=_KILLED)
+        for one, graded in zip(work, found, strict=True)
+    ]
+
+
+def _in_processes(work: Sequence[Job], count: int) -> list[Graded | None]:
+    """Grade in so many bounded processes; None for what was not graded because one of them was killed."""
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with context.Pool(count, initializer=_bounded) as pool:
-        return pool.map(_work, work, chunksize=max(1, len(work) // (count * 8)))
+    with ProcessPoolExecutor(count, context, initializer=_bounded) as pool:
+        jobs = [pool.submit(_work, one) for one in work]
+        return [_result(one) for one in jobs]
+
+
+def _result(job: Future[Graded]) -> Graded | None:
+    try:
+        return job.result()
+    except BrokenProcessPool:
+        return None
 
 
 def suspicions(graded: Sequence[Graded], folder: Path = EXERCISES) -> list[Suspicion]:
@@ -219,7 +247,9 @@ def suspicions(graded: Sequence[Graded], folder: Path = EXERCISES) -> list[Suspi
     exercises = {one.name: one for one in _exercises(folder)}
     by_print: dict[tuple[str, str], set[str]] = defaultdict(set)
     owners: dict[tuple[str, str], str] = {}
+    whose: dict[str, str] = {}
     for one in graded:
+        whose[one.name] = one.student or one.name
         for result in one.results:
             if result.student:
                 owners[result.exercise, exercises[result.exercise].seed(result.student).nonce] = one.name
@@ -227,16 +257,23 @@ def suspicions(graded: Sequence[Graded], folder: Path = EXERCISES) -> list[Suspi
                 client, server, time_ns = text.split("/")
                 by_print[result.exercise, f"initial sequence numbers {client} and {server}"].add(one.name)
                 by_print[result.exercise, f"a capture that began at {time_ns} ns"].add(one.name)
-    found = [
-        Suspicion(exercise, f"the same capture: {what}", tuple(sorted(names)))
-        for (exercise, what), names in by_print.items()
-        if len(names) > 1
-    ]
+    # Two attempts of one student hold the same captures by right.
+    shared: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
+    for (exercise, what), names in by_print.items():
+        if len({whose[name] for name in names}) > 1:
+            shared[exercise, tuple(sorted(names))].append(f"the same capture: {what}")
     for one in graded:
         for result in one.results:
             for mark in result.nonces:
                 owner = owners.get((result.exercise, mark))
-                if owner is not None and owner != one.name:
+                if owner is not None and whose[owner] != whose[one.name]:
                     what = f"a capture of {one.name} carries the mark {mark} of {owner}"
-                    found.append(Suspicion(result.exercise, what, tuple(sorted((one.name, owner)))))
-    return sorted(set(found), key=lambda one: (one.exercise, one.what))
+                    shared[result.exercise, tuple(sorted((one.name, owner)))].append(what)
+    return [
+        Suspicion(exercise, "; ".join(sorted(set(what))), names) for (exercise, names), what in sorted(shared.items())
+    ]
+
+
+def pairs(suspected: Sequence[Suspicion]) -> int:
+    """How many groups of submissions are suspected, each counted once whatever they share."""
+    return len({one.submissions for one in suspected})

@@ -8,7 +8,7 @@ parameters. docs/authoring.md has the table of all of them, generated from here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,8 @@ class Expected:
 
     value: the answer. relative: of a raw sequence number, the same counted from its SYN. frames: the proof. why: the
     reason, told with a right answer. look: where to look, told with a wrong one; it must not give the answer away.
-    filter: a Wireshark display filter that shows it. tolerance: how far a number may be off. part: which capture.
+    filter: a Wireshark display filter that shows it; wide: the one shown while the answer is wrong, empty if that is
+    the same. tolerance: how far a number may be off. part: which capture.
     """
 
     value: Value
@@ -45,6 +46,7 @@ class Expected:
     mistakes: tuple[Mistake, ...] = ()
     tolerance: float = 0
     part: str = ""
+    wide: str = ""
 
 
 MISTAKES: Mapping[str, str] = {
@@ -127,6 +129,21 @@ def check(
         return function
 
     return add
+
+
+def named(numbers: Sequence[int], most: int = 8) -> str:
+    """Frames in a sentence: ``frame 6``, ``frames 6 and 7``, ``frames 1, 2, 3 ...``."""
+    shown = [str(number) for number in numbers[:most]]
+    if len(shown) < 2:
+        return f"frame {''.join(shown)}"
+    if len(numbers) > most:
+        return f"frames {', '.join(shown)} ..."
+    return f"frames {', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def many(count: int, word: str) -> str:
+    """A count with its word: ``1 segment``, ``3 segments``."""
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def mistake(value: Value | None, slug: str, sentence: str) -> tuple[Mistake, ...]:

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab.grade.check import Result
-from lab.grade.classroom import Graded, Suspicion
+from lab.grade.classroom import Graded, Suspicion, pairs
+from lab.grade.feedback import Marked
 from lab.grade.tell import harmless, paragraphs
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -47,9 +48,13 @@ def table(graded: Sequence[Graded], suspected: Sequence[Suspicion]) -> str:
         who = ", ".join(suspicion.submissions)
         lines.append(paragraphs(f"Look at {who} in {suspicion.exercise}: {suspicion.what}."))
     if len(names) > len(shown):
-        lines.append(f"({len(names) - len(shown)} more exercises stand in the CSV.)")
+        lines.append(paragraphs(f"The first {len(shown)} of {len(names)} exercises; --csv and --html show all."))
     count = len(graded)
-    lines.append(f"{count} {'submission' if count == 1 else 'submissions'}, {len(suspected)} suspected copies.")
+    copies = pairs(suspected)
+    lines.append(
+        f"{count} {'submission' if count == 1 else 'submissions'}, {copies} suspected"
+        f" {'copy' if copies == 1 else 'copies'}."
+    )
     return "\n".join(lines)
 
 
@@ -104,11 +109,11 @@ def as_gradescope(graded: Graded) -> dict[str, Any]:
             shown = f"{mark.words}\nDisplay filter: {mark.filter}" if mark.filter else mark.words
             tests.append(
                 {
-                    "name": f"{result.exercise} {mark.question.id}",
+                    "name": f"{result.exercise} {_name(mark)}",
                     "score": round(mark.points * mark.question.weight, 4),
                     "max_score": mark.question.weight,
                     "output": harmless(shown),
-                    "status": "passed" if mark.state == "right" else "failed",
+                    "status": "passed" if _fine(mark) else "failed",
                     "visibility": "visible",
                 }
             )
@@ -119,6 +124,16 @@ def as_gradescope(graded: Graded) -> dict[str, Any]:
         "output": harmless("\n".join(note for note in notes if note)),
         "tests": tests,
     }
+
+
+def _name(mark: Marked) -> str:
+    """A mark's name: a prediction and what came are two."""
+    return f"{mark.question.id} (predicted)" if mark.question.predict else mark.question.id
+
+
+def _fine(mark: Marked) -> bool:
+    """Whether nothing is wrong with it: also a prediction that was made in time and turned out otherwise."""
+    return mark.state == "right" or (mark.question.predict and mark.points > 0)
 
 
 def gradescope_text(graded: Sequence[Graded]) -> str:
@@ -142,10 +157,10 @@ def as_junit(graded: Sequence[Graded]) -> str:
                 words = f"{result.reason} {result.retake}".strip()
                 ElementTree.SubElement(case, "error", message=_xml(words))
             for mark in result.marks:
-                case = ElementTree.SubElement(suite, "testcase", classname=result.exercise, name=mark.question.id)
+                case = ElementTree.SubElement(suite, "testcase", classname=result.exercise, name=_name(mark))
                 if mark.state == "not-shown":
                     ElementTree.SubElement(case, "error", message=_xml(mark.words))
-                elif mark.state != "right":
+                elif not _fine(mark):
                     ElementTree.SubElement(case, "failure", message=_xml(mark.words), type=mark.mistake or mark.state)
         cases = suite.findall("testcase")
         suite.set("tests", str(len(cases)))

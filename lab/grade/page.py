@@ -67,6 +67,8 @@ def _questions(graded: Sequence[Graded]) -> str:
     for one in graded:
         for result in one.results:
             for mark in result.marks:
+                if mark.question.predict:
+                    continue  # guessing wrong is what a prediction is for
                 asked[result.exercise, mark.question.id] += 1
                 failed[result.exercise, mark.question.id] += mark.state != "right"
     ranked = sorted(asked, key=lambda key: (-failed[key] / asked[key], key))

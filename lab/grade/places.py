@@ -171,6 +171,8 @@ PLACES: Mapping[str, tuple[str, Finder]] = {
     "last-data": ("the client's last segment with text", _data("client", -1)),
     "first-reply": ("the server's first segment with text", _data("server", 0)),
     "second-reply": ("the server's second segment with text", _data("server", 1)),
+    "third-last-reply": ("the server's last segment with text but two", _data("server", -3)),
+    "second-last-reply": ("the server's last segment with text but one", _data("server", -2)),
     "last-reply": ("the server's last segment with text", _data("server", -1)),
     "held-back": ("the segment that Nagle's algorithm held back", _stall("held")),
     "releasing-ack": ("the ACK that let the held segment go", _stall("ack")),

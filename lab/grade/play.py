@@ -28,8 +28,11 @@ ROOT = EXERCISES.parents[1]
 HOSTS = ("server", "server-tap", "client-host")
 WIRED = ("wire", "client-tap", "quirks")
 SIDES = ("client", "server")
+_BUILD_S = 1200.0
 _UP_S, _PLAY_S, _CAPTURE_S, _BY_HAND_S = 300, 120, 30.0, 900.0
 _LOOK_EVERY_S = 0.1
+BY_HAND = "docker compose exec client-host socat - TCP:server:{port}"
+"""How a student speaks TCP by hand from the client's host, with nothing but Docker."""
 Say = Callable[[str], None]
 
 
@@ -85,7 +88,8 @@ class Lab:
         """Server (in this language, if one is named), tap and the client's host running and healthy; does nothing where
         they are. wired: also the wire, the tap beside the client and the quirks server."""
         words = ["up", "--detach", "--wait", "--quiet-pull", *HOSTS, *(WIRED if wired else ())]
-        done = self.compose(words, timeout_s=_UP_S, more={"SERVER": language} if language else None)
+        more, timeout_s = ({"SERVER": language}, _BUILD_S) if language else (None, _UP_S)
+        done = self.compose(words, timeout_s=timeout_s, more=more)
         if done.code:
             raise GradeError(f"the lab does not start ('make up' tells more): {_last(done.err)}")
 
@@ -156,21 +160,29 @@ class Run:
         ports: dict[str, int] = {}
         for language, script, plans in played:
             if language:
-                self.say(f"the server is written in {language} now")
+                self.say(f"the server is written in {language} now (its image is built first if it is not there yet)")
                 self.lab.up(language)
             if wired:
                 self.lab.script(script)
                 for line in script.split("\n") if script.strip() else ():
                     self.say(f"the wire: {line}" if line.strip() else "")
-            ports.update(self._play(program(plans, self.values)))
-            # A half-open session is finished by the SYN that takes its ports over, which may be of a later stage.
-            self._fetch(folder, known, ports, [plan for plan in plans if plan.verdict != "half-open"])
-        self._fetch(folder, known, ports, [plan for plan in self.exercise.scenario.plans if not plan.by_hand])
+            ports.update(self.heard(self.lab.play(program(plans, self.values))))
+            self.fetch(folder, known, ports, plans)
         if any(language for language, _script, _plans in played):
             self.lab.up()
         if wired:
             self.lab.script("")
             self.lab.steer("direct")
+        return self.finish(folder, known, ports)
+
+    def fetch(self, folder: Path, known: frozenset[Path], ports: Mapping[str, int], plans: Sequence[Plan]) -> None:
+        """Wait for the captures of one stage. A half-open session is finished by the SYN that takes its ports over,
+        which may be of a later one."""
+        self._fetch(folder, known, ports, [plan for plan in plans if plan.verdict != "half-open"])
+
+    def finish(self, folder: Path, known: frozenset[Path], ports: Mapping[str, int]) -> dict[str, Path]:
+        """Wait for what is still missing when all stages are played, and for the student's own hand."""
+        self._fetch(folder, known, ports, [plan for plan in self.exercise.scenario.plans if not plan.by_hand])
         for plan in self.exercise.scenario.plans:
             if plan.by_hand:
                 self._await_hand(folder, known, plan)
@@ -191,9 +203,8 @@ class Run:
             self.lab.script("")
             self.lab.steer("direct")
 
-    def _play(self, told: Mapping[str, Any]) -> dict[str, int]:
-        """Let the player play; returns the source port of each part."""
-        done = self.lab.play(told)
+    def heard(self, done: Done) -> dict[str, int]:
+        """What the player has told: passes it on, and returns the source port of each part. Raises GradeError."""
         ports: dict[str, int] = {}
         problem = ""
         for line in done.out.splitlines():
@@ -208,7 +219,7 @@ class Run:
                 ports[str(event.get("part"))] = int(event["local_port"])
             if "say" in event:
                 self.say(f"{event.get('part')}: {event['say']}")
-        if done.code:
+        if done.code or problem:
             raise GradeError(f"the scenario could not be played: {problem or _last(done.err)}; run it again")
         return ports
 
@@ -237,12 +248,21 @@ class Run:
         self.captures.update({part: entry.pcapng_path for part, entry in found.items()})
 
     def _await_hand(self, folder: Path, known: frozenset[Path], plan: Plan) -> None:
-        """Wait until the student has made the session: the newest finished one that has the nonce in it."""
+        """Wait until the student has made the session: the newest finished one that has the nonce in it and that the
+        player has not made."""
         nonce = str(self.values["nonce"])
-        self.say(f"{plan.name}: now it is your turn (see README.md); waiting for a session with {nonce} in it")
+        self.say(f"{plan.name}: now it is your turn (README.md says what to type). In another terminal, one of:")
+        self.say(f"{plan.name}:   {BY_HAND.format(port=plan.port)}")
+        self.say(f"{plan.name}:   nc 127.0.0.1 {os.environ.get('ECHO_PORT') or '8080'}")
+        self.say(f"{plan.name}: waiting for a session with {nonce} in it ...")
         end_s = self.clock_s() + _BY_HAND_S
         while self.clock_s() < end_s:
-            fresh = [e for e in sessions(folder) if e.json_path not in known and e.verdict == plan.verdict]
+            played = set(self.captures.values())
+            fresh = [
+                entry
+                for entry in sessions(folder)
+                if entry.json_path not in known and entry.pcapng_path not in played and entry.verdict == plan.verdict
+            ]
             for entry in reversed(fresh):
                 if nonce.encode() in entry.pcapng_path.read_bytes():
                     self.captures[plan.name] = entry.pcapng_path

@@ -17,7 +17,7 @@ import shutil
 import textwrap
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from lab.grade import toml
@@ -73,6 +73,10 @@ class Work:
     def started(self, exercise: Exercise) -> bool:
         """Whether its folder is laid out."""
         return (self.folder(exercise) / ANSWERS).is_file()
+
+    def played(self, exercise: Exercise) -> bool:
+        """Whether there is any capture of it."""
+        return any((self.folder(exercise) / CAPTURES).glob("*.pcapng"))
 
     def start(self, exercise: Exercise) -> Path:
         """Lay the folder out; what is there already stays as it is."""
@@ -173,8 +177,13 @@ def sheet(exercise: Exercise, student: str, values: Mapping[str, str | int]) -> 
         ]
         lines += _lines(exercise.predictions, values)
     lines += ["[answers]"]
-    lines += _lines([question for question in exercise.questions if not question.predict], values)
+    lines += _lines([replace(question, text=_came(question)) for question in exercise.questions], values)
     return "\n".join(lines)
+
+
+def _came(question: Question) -> str:
+    """A question after the run: of what was predicted it is asked what came."""
+    return "You predicted this above. What does the capture say?" if question.predict else question.text
 
 
 def _lines(questions: Sequence[Question], values: Mapping[str, str | int]) -> list[str]:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import re
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -24,7 +26,11 @@ from lab.grade.evidence import LARGEST_CAPTURE
 MOST_OCTETS = 128 << 20
 """Of one submission, unpacked."""
 LARGEST_ZIP = 64 << 20
+LARGEST_CLASS = 4 << 30
+"""A zip of zips, as a learning platform hands out a class."""
 MOST_ENTRIES = 5_000
+_DIRECTORY_OCTETS = MOST_ENTRIES * 512
+_END, _END_LENGTH, _END_64 = b"PK\5\6", 22, b"PK\6\7"
 _DEPTH = 4
 _LARGEST = {"toml": 256 << 10, "json": 1 << 20, "pcapng": LARGEST_CAPTURE}
 _KNOWN = re.compile(
@@ -98,11 +104,32 @@ def _scan(path: Path) -> list[os.DirEntry[str]]:
 def _in_zip(path: Path) -> list[Submission]:
     """A zip is a submission, or, if it holds zips (as an LMS hands out a class), each of those is one."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            inner = [name for name in archive.namelist()[:MOST_ENTRIES] if name.lower().endswith(".zip")]
+        with path.open("rb") as file:
+            small = path.stat().st_size <= LARGEST_CLASS and not _too_many(file)
+            names = zipfile.ZipFile(file).namelist() if small else []
+        inner = [name for name in names if name.lower().endswith(".zip")]
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         inner = []
     return [Submission(name, path, name) for name in inner] or [Submission(path.name, path)]
+
+
+def _too_many(file: IO[bytes]) -> str:
+    """Whether a zip's list of files is longer than any submission's, before it is read: the record at its end tells.
+    Returns what is wrong, empty if nothing is."""
+    file.seek(0, os.SEEK_END)
+    file.seek(max(0, file.tell() - _END_LENGTH - 65_535))
+    tail = file.read()
+    file.seek(0)
+    if _END_64 in tail:
+        return "the zip is of a kind for more than 4 GiB"
+    at = tail.find(_END)
+    while at >= 0:  # a comment may hold what looks like another such record: none of them may promise too much
+        if len(tail) - at >= _END_LENGTH:
+            count, octets = struct.unpack_from("<HI", tail, at + 10)
+            if count > MOST_ENTRIES or octets > _DIRECTORY_OCTETS:
+                return f"the zip has {count} entries"
+        at = tail.find(_END, at + 1)
+    return ""
 
 
 def lay_out(submission: Submission, target: Path, parts: Mapping[str, frozenset[str]]) -> Laid:
@@ -114,26 +141,35 @@ def lay_out(submission: Submission, target: Path, parts: Mapping[str, frozenset[
             for name, stream in _files(submission.path, laid):
                 with stream:
                     _take(name, stream, laid, parts)
-        elif submission.path.stat().st_size > LARGEST_ZIP:
+        elif submission.path.stat().st_size > (LARGEST_CLASS if submission.inside else LARGEST_ZIP):
             laid.refused = f"the zip has over {LARGEST_ZIP >> 20} MiB"
         else:
-            with zipfile.ZipFile(submission.path) as archive:
-                if submission.inside:
-                    octets = _read(archive.open(submission.inside), LARGEST_ZIP)
-                    if octets is None:
-                        laid.refused = f"the zip has over {LARGEST_ZIP >> 20} MiB"
-                        return laid
-                    with zipfile.ZipFile(BytesIO(octets)) as own:
-                        _unzip(own, laid, parts)
-                else:
-                    _unzip(archive, laid, parts)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, RuntimeError, KeyError) as wrong:
+            with submission.path.open("rb") as file:
+                _open(file, submission.inside, laid, parts)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError, KeyError) as wrong:
         laid.refused = laid.refused or f"the zip cannot be read ({str(wrong)[:80]})"
     except OSError as error:
         laid.refused = laid.refused or f"it cannot be read ({error.strerror or error})"
     if not laid.exercises and not laid.refused:
         laid.refused = "it holds no exercise (make it with 'echolab pack')"
     return laid
+
+
+def _open(file: IO[bytes], inside: str, laid: Laid, parts: Mapping[str, frozenset[str]]) -> None:
+    """Take a zip apart, or the one inside it."""
+    laid.refused = _too_many(file)
+    if laid.refused:
+        return
+    with zipfile.ZipFile(file) as archive:
+        if not inside:
+            _unzip(archive, laid, parts)
+            return
+        with archive.open(inside) as stream:
+            octets = _read(stream, LARGEST_ZIP)
+    if octets is None:
+        laid.refused = f"the zip has over {LARGEST_ZIP >> 20} MiB"
+    else:
+        _open(BytesIO(octets), "", laid, parts)
 
 
 def _unzip(archive: zipfile.ZipFile, laid: Laid, parts: Mapping[str, frozenset[str]]) -> None:

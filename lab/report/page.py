@@ -41,11 +41,13 @@ def page(analysis: Analysis, source: str, *, certificate: str = "") -> str:
         _findings(analysis, shown),
         _ladder(analysis),
         '<section aria-labelledby="plots"><h2 id="plots">Plots</h2>',
+        '<div class="plots">',
         *(
-            f'<figure><div class="wide">{one.svg}</div><figcaption><strong>{escape(one.title)}</strong>'
-            f"{escape(one.reading)}</figcaption></figure>"
+            f'<figure><div class="wide" tabindex="0" role="region" aria-label="{escape(one.title)}">{one.svg}</div>'
+            f"<figcaption><strong>{escape(one.title)}</strong>{escape(one.reading)}</figcaption></figure>"
             for one in found
         ),
+        "</div>",
         "<p>Nothing to plot: no text was sent.</p>" if not found else "",
         "</section>",
         _messages(analysis),
@@ -121,11 +123,11 @@ def _facts(analysis: Analysis) -> str:
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(a)}</td><td>{escape(b)}</td></tr>' for name, a, b in rows
     )
-    opened = (
-        f"Opened in {duration(shake.initial_rtt_ns)} (SYN to the handshake's ACK)."
-        if shake.initial_rtt_ns is not None
-        else "The capture does not have the whole handshake."
-    )
+    opened = "The capture has no whole handshake."
+    if shake.complete and shake.initial_rtt_ns is not None:
+        opened = f"Opened in {duration(shake.initial_rtt_ns)} (SYN to the handshake's ACK)."
+    elif shake.complete:
+        opened = "Opened; but the handshake gives no round trip, for a SYN was sent more than once (RFC 6298 §3)."
     ways = {
         "fin": "Both sides closed with a FIN",
         "half": "One side closed with a FIN, the other did not",

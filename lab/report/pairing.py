@@ -13,6 +13,7 @@ _WORDS = {
     "duplicated": "a copy made on the way",
     "reordered": "overtaken on the way",
     "corrupted": "damaged on the way",
+    "fragmented": "cut into fragments on the way",
     "appeared": "nobody sent it",
 }
 
@@ -41,7 +42,14 @@ def _rung(comparison: Comparison, crossing: Crossing, start_ns: int, *, raw: boo
         (word,) if word and crossing.fate != "lost" else (),
         crossing.fate == "lost",
         crossing.delay_ns,
+        crossing.fate == "appeared",
+        _at_taps(crossing),
     )
+
+
+def _at_taps(crossing: Crossing) -> tuple[str, str]:
+    client, server = (f"#{number}" if number else "" for number in (crossing.at_client, crossing.at_server))
+    return client, server
 
 
 def _frame(comparison: Comparison, crossing: Crossing) -> FrameRecord:
@@ -79,6 +87,7 @@ def path_lines(comparison: Comparison) -> list[str]:
                 (path.duplicated, "copied"),
                 (path.reordered, "overtaken"),
                 (path.corrupted, "damaged"),
+                (path.fragmented, "in fragments"),
                 (path.appeared, "that nobody sent"),
             )
             if count

@@ -23,7 +23,8 @@ class Rung:
     number: of the frame. time_ns: since the first rung. sender: ``client``, ``server`` or None. colour: handshake,
     data, ack, teardown, trouble or other. label: flags and numbers. text: its payload, quoted; empty without.
     client_state, server_state: after it. comment: in one or two sentences. marks: what is odd about it, in words.
-    lost: it ended between the two. travel_ns: how long it was under way, None if nobody knows.
+    lost: it ended between the two. appeared: it began there. travel_ns: how long it was under way, None if nobody
+    knows. at_taps: of two taps, its numbers beside the client and beside the server, empty where it is not.
     """
 
     number: int
@@ -38,6 +39,8 @@ class Rung:
     marks: tuple[str, ...] = ()
     lost: bool = False
     travel_ns: int | None = None
+    appeared: bool = False
+    at_taps: tuple[str, str] | None = None
 
 
 def rungs(analysis: Analysis, *, raw: bool = False) -> list[Rung]:

@@ -81,7 +81,10 @@ def _places(drawn: list[Rung], to_scale: bool, explain: bool, gap_before: int | 
 def _row(one: Rung, y: float, states: tuple[str, str], *, explain: bool, linked: bool) -> str:
     parts = [element("rect", x=4.0, y=y - 21, width=WIDTH - 8, height=44.0, rx=4.0, klass="hit")]
     parts.append(text(_TIME_X, y + 4, duration(one.time_ns) if one.time_ns else "0", "ink small dim mono", "end"))
-    parts.append(text(_TIME_X + 8, y + 4, f"#{one.number}", "ink small dim mono"))
+    near, far = one.at_taps or (f"#{one.number}", "")
+    parts.append(text(_TIME_X + 8, y + 4, near, "ink small dim mono"))
+    if far:
+        parts.append(text(WIDTH - 30, y + 4, far, "ink small dim mono", "end"))
     parts.append(_arrow(one, y))
     middle = (CLIENT_X + SERVER_X) / 2
     words = one.label + (f"  [{', '.join(one.marks)}]" if one.marks else "") + ("  [lost]" if one.lost else "")
@@ -112,6 +115,11 @@ def _arrow(one: Rung, y: float) -> str:
     if one.sender not in ("client", "server"):
         return line(CLIENT_X + 6, y + 2, SERVER_X - 6, y + 2, line_class)
     begin, end = (CLIENT_X, SERVER_X) if one.sender == "client" else (SERVER_X, CLIENT_X)
+    if one.appeared:
+        begin, y = (begin + end) / 2, y + _SLOPE / 2
+        return line(begin, y, end, y + _SLOPE / 2, line_class) + arrow_head(
+            end, y + _SLOPE / 2, end - begin, _SLOPE / 2, head_class
+        )
     if not one.lost:
         return line(begin, y, end, y + _SLOPE, line_class) + arrow_head(
             end, y + _SLOPE, end - begin, _SLOPE, head_class

@@ -41,7 +41,7 @@ def _run(asked: argparse.Namespace) -> int:
     if asked.command == "check":
         for name in asked.scripts:
             script = read(*text_of(name))
-            print(f"{name}: {len(script.rules)} rules")
+            print(f"{library.shown(name)}: {len(script.rules)} rules")
         return 0
     if asked.command == "scenarios":
         print("\n".join(library.listed()))

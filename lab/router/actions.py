@@ -42,6 +42,11 @@ def action(line: Line, selector: Selector) -> Action:
         raise word.wrong(f"'{word.text}' needs a TCP segment, and this rule is about every {selector.kind}")
     if isinstance(found, SetField) and found.name == "MSS" and selector.kind not in (SYN, SYN_ACK):
         raise word.wrong("the MSS stands in SYN and SYN-ACK only (RFC 9293 §3.7.1): select one of these")
+    if isinstance(found, SetField) and selector.version == 6:
+        if found.name == "DF":
+            raise word.wrong("IPv6 has no DF flag, and this rule is about IPv6 (RFC 8200 §4.5)")
+        if found.name in ("TTL", "ECN") and not found.mend:
+            raise line.last.wrong("the IPv6 header has no checksum to be wrong (RFC 8200): this rule is about IPv6")
     return found
 
 

@@ -34,13 +34,16 @@ from lab.router.sessions import Seen
 from lab.router.surroundings import Surroundings
 
 MOST_GENERATORS = 50_000
+Forged = tuple[int, Side, bytes, str, bool]
+"""Time from now, side of its direction, octets, what it is, whether its hardware addresses are set."""
 
 
 class Fate:
     """What becomes of a frame. did: in words, for the log. copies: (time after it, octets).
 
-    forged: (time from now, side of its direction, octets, what, whether its hardware addresses are set): an action acts
-    in its order, so what is forged before a ``delay`` goes before the frame, and what is forged behind it, after it.
+    forged: an action acts in its order, so what is forged before a ``delay`` goes before the frame, and what is forged
+    behind it, after it. behind: the same for what is forged behind a ``hold`` or ``reorder``: its time counts from when
+    the frame is free.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -50,8 +53,14 @@ class Fate:
         self.away: Drop | Hold | Reorder | Blackhole | None = None
         self.away_rule: Any = None
         self.copies: list[tuple[int, bytes]] = []
-        self.forged: list[tuple[int, Side, bytes, str, bool]] = []
+        self.forged: list[Forged] = []
+        self.behind: list[Forged] = []
         self.holes: list[tuple[Blackhole, Rule]] = []
+
+    def forge(self, gap_ns: int, side: Side, data: bytes, what: str, raw: bool = False) -> None:
+        """A frame of the wire's own goes, so long after this action."""
+        list_ = self.behind if isinstance(self.away, (Hold, Reorder)) else self.forged
+        list_.append((self.delay_ns + gap_ns, side, data, what, raw))
 
 
 class Acts:
@@ -60,7 +69,7 @@ class Acts:
     def __init__(self, script: Script, around: Surroundings) -> None:
         self._script = script
         self._around = around
-        self._generators: dict[tuple[int, int], Random] = {}
+        self._generators: dict[tuple[int, str], Random] = {}
         self._by_type: dict[type, Callable[..., None]] = {
             Drop: self._drop,
             Delay: self._delay,
@@ -81,14 +90,14 @@ class Acts:
         fate.did.append(type(action).__name__.lower())
         self._by_type[type(action)](action, rule, seen, side, fate)
 
-    def random(self, rule: Rule, session: int) -> Random:
+    def random(self, rule: Rule, seen: Seen | None) -> Random:
         """The generator of this rule in this session: its numbers depend on the seed and on nothing else."""
-        key = (rule.line, session)
+        key = (rule.line, "-1" if seen is None else seen.session.name)
         found = self._generators.get(key)
         if found is None:
             if len(self._generators) >= MOST_GENERATORS:
                 self._generators.clear()
-            found = self._generators[key] = Random(f"{self._script.seed}:{rule.line}:{session}")
+            found = self._generators[key] = Random(f"{self._script.seed}:{rule.line}:{key[1]}")
         return found
 
     def _drop(self, action: Drop, rule: Rule, _seen: Seen | None, _side: Side, fate: Fate) -> None:
@@ -106,8 +115,7 @@ class Acts:
     def _delay(self, action: Delay, rule: Rule, seen: Seen | None, _side: Side, fate: Fate) -> None:
         fate.delay_ns += action.delay_ns
         if action.jitter_ns:
-            session = seen.session.number if seen is not None else -1
-            fate.delay_ns += self.random(rule, session).randint(0, action.jitter_ns)
+            fate.delay_ns += self.random(rule, seen).randint(0, action.jitter_ns)
 
     def _duplicate(self, action: Duplicate, _rule: Rule, _seen: Seen | None, _side: Side, fate: Fate) -> None:
         fate.copies += [(action.gap_ns * (number + 1), fate.data) for number in range(action.copies)]
@@ -133,34 +141,33 @@ class Acts:
 
     def _set(self, action: SetField, _rule: Rule, _seen: Seen | None, _side: Side, fate: Fate) -> None:
         fate.did[-1] = f"set {action.name} {action.value}"
-        if action.name == "TTL":
-            fate.data = octets.with_ttl(fate.data, action.value)
-        elif action.name == "ECN":
-            fate.data = octets.with_ecn(fate.data, action.value)
-        elif action.name == "DF":
-            fate.data = octets.with_dont_fragment(fate.data, bool(action.value))
-        else:
+        if action.name in ("window", "MSS"):
             change = octets.with_window if action.name == "window" else octets.with_mss
-            fate.data = change(fate.data, action.value)
-            if action.mend:
-                fate.data = octets.with_tcp_checksum(fate.data)
+            fate.data = octets.with_tcp_checksum(change(fate.data, action.value))
+            if not action.mend:
+                fate.data = octets.with_wrong_tcp_checksum(fate.data)
+            return
+        by_name = {"TTL": octets.with_ttl, "ECN": octets.with_ecn, "DF": octets.with_dont_fragment}
+        fate.data = by_name[action.name](fate.data, action.value)
+        if not action.mend:
+            fate.data = octets.with_wrong_ip_checksum(fate.data)
 
     def _inject(self, action: Inject, _rule: Rule, seen: Seen | None, _side: Side, fate: Fate) -> None:
         if seen is not None:
             data = forge.injected(seen.session, action)
-            fate.forged.append((fate.delay_ns, action.sender, data, f"inject {action.kind}", False))
+            fate.forge(0, action.sender, data, f"inject {action.kind}")
 
     def _flood(self, action: Flood, rule: Rule, seen: Seen | None, _side: Side, fate: Fate) -> None:
         spare = self._around.spare.get(seen.session.version) if seen is not None else None
         if seen is None or not spare:
             return
         target = seen.session.ends[OTHER[seen.session.opener]].endpoint
-        random = Random(f"{self._script.seed}:{rule.line}:{seen.session.number}:flood")
+        random = Random(f"{self._script.seed}:{rule.line}:{seen.session.name}:flood")
         for number, data in enumerate(forge.flood(target, spare, action.count, random)):
-            fate.forged.append((fate.delay_ns + number * action.gap_ns, seen.session.opener, data, "flood", False))
+            fate.forge(number * action.gap_ns, seen.session.opener, data, "flood")
 
     def _claim(self, action: Claim, _rule: Rule, seen: Seen | None, side: Side, fate: Fate) -> None:
         version = seen.session.version if seen is not None else octets.version_of(fate.data)
         address = self._around.address_of(action.whose, version)
         if address is not None:
-            fate.forged.append((fate.delay_ns, side, forge.claim(address), f"claim {action.whose}", True))
+            fate.forge(0, side, forge.claim(address), f"claim {action.whose}", raw=True)

@@ -20,6 +20,7 @@ from lab.router.control import Answer, Listener
 from lab.router.errors import ScriptError, WireError
 from lab.router.fast import FastWay
 from lab.router.grammar import read
+from lab.router.library import shown
 from lab.router.logbook import Logbook
 from lab.router.native import NativeWay
 from lab.router.port import Port
@@ -68,11 +69,9 @@ class Wire:
                 control.serve()
             if router.transparent and self.fast.turn():
                 continue
-            now_ns = time.time_ns()
             for data in port.frames(64):
-                router.receive(data, now_ns)
-                now_ns = time.time_ns()
-            out = router.outgoing(now_ns)
+                router.receive(data, time.time_ns())  # asked now: the log's time is between those of the two taps
+            out = router.outgoing(time.time_ns())
             if out:
                 port.send(out)
             self.log.flush()
@@ -104,7 +103,7 @@ class Wire:
         asked = request.get("do")
         if asked == "load":
             try:
-                script = read(str(request.get("text", "")), str(request.get("name", "script")))
+                script = read(str(request.get("text", "")), shown(str(request.get("name", "script"))))
             except ScriptError as error:
                 return {"error": str(error)}
             self.router.load(script, time.time_ns())

@@ -2,9 +2,10 @@
 
 Theory of operation. A frame that has been routed is *taken*: it is counted (sessions), then every rule that means it
 acts on it, in the order of the script. An action changes it, makes it late, copies it, forges something behind it, or
-takes it away for good or for a while; once it is away, later rules don't see it. What goes on enters the link at its
-moment: too big is answered or fragmented, too many wait in the queue or are lost. ``ready`` gives what has left the
-link by now.
+takes it away for good or for a while; once it is away, later rules don't see it. What waits for others or for an event
+keeps its lateness, its copies and what is forged behind it until it is free. What goes on enters the link at its
+moment: too big is answered or fragmented, too many wait in the queue or are lost. ``ready`` gives what has left
+the link by now.
 
 Nothing is left to chance but what the script's seed decides: each rule draws from a generator of its own for each
 session, so what happens in one session does not depend on what happens beside it.
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from lab.router import links
-from lab.router.acts import Acts, Fate
+from lab.router.acts import Acts, Fate, Forged
 from lab.router.decisions import Line, identity, place_in_session
 from lab.router.script import EMPTY, OTHER, Hold, Reorder, Rule, Script, Selector, Side
 from lab.router.sessions import Seen, Sessions, WireSession, meets
@@ -49,9 +50,11 @@ class Taken:
 
 @dataclass(slots=True)
 class Waiting:
-    """A frame that a rule holds back. by: how many frames of its session and side must pass; None: until ``hold``."""
+    """A frame that a rule holds back. by: how many frames of its session and side must pass; None: until ``hold``.
+    fate: how late it goes then, and what with it."""
 
     taken: Taken
+    fate: Fate
     rule: Rule
     limit_ns: int | None
     by: int | None = None
@@ -60,8 +63,9 @@ class Waiting:
 
 @dataclass(slots=True)
 class Hole:
-    """A blackhole: of one side, by this rule, until a time or an event, both None for good."""
+    """A blackhole: of one side, by this rule, until a time or an event, both None for good. number: of its frame."""
 
+    number: int
     side: Side
     rule: Rule
     end_ns: int | None
@@ -108,7 +112,7 @@ class Engine:
             self._tell("in", now_ns, taken, did=["no room: lost"])
         else:
             self._obey(taken, marks, now_ns)
-        self._happened(seen, marks, side, now_ns)
+        self._happened(taken, marks, now_ns)
 
     def forged(self, data: bytes, side: Side, now_ns: int, what: str, number: int = 0, raw: bool = False) -> None:
         """A frame of the wire's own leaves then, past rules and link. side: whose direction it goes in."""
@@ -139,9 +143,9 @@ class Engine:
     def release(self, now_ns: int) -> None:
         """Give everything that waits its freedom: the script goes."""
         waiting, self._waiting = self._waiting, []
-        late, self._late = sorted(self._late), []
         for one in waiting:
             self._free(one, now_ns, "the script went")
+        late, self._late = sorted(self._late), []
         for _, _, taken in late:
             self._push(self._late, now_ns, taken)
 
@@ -159,21 +163,33 @@ class Engine:
                 break
         self._tell("in", now_ns, taken, did=fate.did, **({"rules": rules} if rules else {}))
         taken = replace(taken, data=fate.data)
-        if fate.away is None:
-            self._go(taken, now_ns + fate.delay_ns)
-        elif isinstance(fate.away, Reorder):
+        if isinstance(fate.away, Reorder):
             limit_ns = now_ns + fate.away.limit_ns
-            self._waiting.append(Waiting(taken, fate.away_rule, limit_ns, by=fate.away.by))
+            self._waiting.append(Waiting(taken, fate, fate.away_rule, limit_ns, by=fate.away.by))
         elif isinstance(fate.away, Hold):
             limit = fate.away.limit_ns
             end_ns = None if limit is None else now_ns + limit
-            self._waiting.append(Waiting(taken, fate.away_rule, end_ns, until=fate.away.until))
+            self._waiting.append(Waiting(taken, fate, fate.away_rule, end_ns, until=fate.away.until))
+        else:
+            self._leave(taken, fate, now_ns)
         for hole, rule in fate.holes:
             end_ns = None if hole.for_ns is None else now_ns + hole.for_ns
-            self._holes += [Hole(side, rule, end_ns, hole.until) for side in hole.sides]
+            self._holes += [Hole(taken.number, side, rule, end_ns, hole.until) for side in hole.sides]
+        self._forge(taken, fate.forged, now_ns)
+
+    def _leave(self, taken: Taken, fate: Fate, now_ns: int) -> None:
+        """Nothing keeps the frame any more: it goes, if it is there at all, and what belongs to it."""
+        at_ns = now_ns + fate.delay_ns
+        if isinstance(fate.away, (Hold, Reorder)):
+            self._push(self._late, at_ns, taken)
+        elif fate.away is None:
+            self._go(taken, at_ns)
         for gap_ns, data in fate.copies:
-            self._push(self._late, now_ns + fate.delay_ns + gap_ns, replace(taken, data=data, forged=COPY))
-        for gap_ns, side, data, what, raw in fate.forged:
+            self._push(self._late, at_ns + gap_ns, replace(taken, data=data, forged=COPY))
+        self._forge(taken, fate.behind, now_ns)
+
+    def _forge(self, taken: Taken, forged: list[Forged], now_ns: int) -> None:
+        for gap_ns, side, data, what, raw in forged:
             self.forged(data, side, now_ns + gap_ns, what, taken.number, raw)
 
     def _go(self, taken: Taken, at_ns: int) -> None:
@@ -216,7 +232,7 @@ class Engine:
 
     def _free(self, waiting: Waiting, now_ns: int, why: str) -> None:
         self._tell("released", now_ns, waiting.taken, rules=[waiting.rule.line], why=why)
-        self._push(self._late, now_ns, waiting.taken)
+        self._leave(waiting.taken, waiting.fate, now_ns)
 
     def _expire(self, now_ns: int) -> None:
         for waiting in list(self._waiting):
@@ -228,16 +244,17 @@ class Engine:
         self._holes = [hole for hole in self._holes if hole.end_ns is None or hole.end_ns > now_ns]
         return next((hole for hole in self._holes if hole.side == side), None)
 
-    def _happened(self, seen: Seen | None, marks: dict[str, int], side: Side, now_ns: int) -> None:
-        """What waited for this frame to come has its event now."""
-        for waiting in list(self._waiting):
+    def _happened(self, taken: Taken, marks: dict[str, int], now_ns: int) -> None:
+        """What waited for this frame to come has its event now; no frame is what it waits for itself."""
+        seen, side, number = taken.seen, taken.side, taken.number
+        for waiting in [one for one in self._waiting if one.until is not None and one.taken.number != number]:
             if waiting.until is not None and self._is_event(waiting.until, seen, marks, side, waiting.taken.seen):
                 self._waiting.remove(waiting)
                 self._free(waiting, now_ns, "its event came")
         self._holes = [
             hole
             for hole in self._holes
-            if hole.until is None or not self._is_event(hole.until, seen, marks, side, None)
+            if hole.until is None or hole.number == number or not self._is_event(hole.until, seen, marks, side, None)
         ]
         if seen is not None:
             for rule in self._afters:
@@ -276,8 +293,7 @@ class Engine:
                 base = counts.get((seen.side, selector.kind), 0)
             meant = meets(selector, seen, base)
         if meant and selector.chance is not None:
-            number = seen.session.number if seen is not None else -1
-            return self._acts.random(rule, number).random() < selector.chance
+            return self._acts.random(rule, seen).random() < selector.chance
         return meant
 
     def _next(self, side: Side, kind: str) -> int:

@@ -61,6 +61,7 @@ time      = number, ( "ns" | "us" | "ms" | "s" | "min" ) ;
 
 MOST_OCTETS = 1 << 16
 MOST_RULES = 1000
+MOST_BITS_S = 10**12
 MTU_LEAST, MTU_MOST = 68, 65535  # RFC 791 §3.2: every link must carry 68 octets
 
 
@@ -124,8 +125,8 @@ def _mtu(script: Script, line: Line) -> Script:
 
 def _rate(script: Script, line: Line) -> Script:
     bits_s = round(line.decimal("a rate") * SPEEDS[line.one_of("a unit", SPEEDS)])
-    if bits_s < 1:
-        raise line.last.wrong("the rate must be at least 1 bit/s")
+    if not 1 <= bits_s <= MOST_BITS_S:
+        raise line.last.wrong("the rate must be from 1 bit/s to 1000 Gbit/s")
     sides = line.side() if line.took("from") else SIDES
     rate = Rate(bits_s)
     if line.took("queue"):

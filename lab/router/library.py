@@ -11,16 +11,29 @@ SCENARIOS = Path(__file__).parent / "scenarios"
 
 
 def text_of(name: str) -> tuple[str, str]:
-    """A script's text and name: ``-`` is standard input, then a file, then a ready scenario. Raises WireError."""
+    """A script's text and name: ``-`` is standard input, then a file, then a ready scenario. Raises WireError.
+
+    Octets that are no UTF-8 become surrogates, which the parser refuses with their place.
+    """
     if name == "-":
-        return sys.stdin.read(), "standard input"
+        return decoded(sys.stdin.buffer.read()), "standard input"
     for path in (Path(name), SCENARIOS / f"{name}.wire"):
-        if path.is_file():
-            try:
-                return path.read_text(encoding="utf-8"), path.stem
-            except (OSError, UnicodeDecodeError) as error:
-                raise WireError(f"{path} cannot be read as text ({error}): name a script") from error
+        try:
+            if path.is_file():
+                return decoded(path.read_bytes()), path.stem
+        except (OSError, ValueError) as error:  # a name too long, or with a NUL, is no file's
+            raise WireError(f"{name[:80]!r} cannot be read ({error}): name a script") from error
     raise WireError(f"there is no script {name!r}: name a file, - for standard input, or one that 'scenarios' lists")
+
+
+def shown(name: str) -> str:
+    """A script's name as it can be printed: one line, and not long."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:80])
+
+
+def decoded(octets: bytes) -> str:
+    """The text of a script, with or without a byte order mark."""
+    return octets.decode("utf-8-sig", "surrogateescape")
 
 
 def names() -> list[str]:

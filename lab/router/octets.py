@@ -88,6 +88,17 @@ def with_tcp_checksum(data: bytes) -> bytes:
     return data[:at] + checksum(segment, found.pseudo).to_bytes(2, "big") + data[at + 2 :]
 
 
+def with_wrong_ip_checksum(data: bytes) -> bytes:
+    """The frame with an IPv4 header's checksum that does not fit; IPv6 has none, so nothing is wrong there."""
+    return data if data[12:14] != IP4 else with_flipped_bit(with_ip_checksum(data), 25, 0)
+
+
+def with_wrong_tcp_checksum(data: bytes) -> bytes:
+    """The frame with a TCP checksum that does not fit."""
+    found = places(data)
+    return data if found is None else with_flipped_bit(with_tcp_checksum(data), found.tcp + 17, 0)
+
+
 def ttl_of(data: bytes) -> int:
     """TTL or hop limit."""
     return data[22] if data[12:14] == IP4 else data[21]
@@ -123,7 +134,7 @@ def with_ecn(data: bytes, bits: int) -> bytes:
     return data[:15] + bytes((data[15] & 0xCF | bits << 4,)) + data[16:]
 
 
-def with_dont_fragment(data: bytes, on: bool) -> bytes:
+def with_dont_fragment(data: bytes, on: int) -> bytes:
     """The frame with IPv4's DF flag set or clear; IPv6 packets are never fragmented by a router."""
     if data[12:14] != IP4:
         return data

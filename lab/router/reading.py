@@ -55,9 +55,10 @@ class Line:
         word = self.take()
         if word.kind != "number" or "." in word.text:
             raise word.wrong(f"expected {what}, a whole number, found {word.shown}")
-        if not least <= int(word.text) <= most:
-            raise word.wrong(f"{what} is {word.text}; it must be from {least} to {most}")
-        return int(word.text)
+        value = int(word.text)  # short: ``words`` bounds the digits
+        if not least <= value <= most:
+            raise word.wrong(f"{what} is {value}; it must be from {least} to {most}")
+        return value
 
     def decimal(self, what: str) -> float:
         """A number, with or without decimals."""

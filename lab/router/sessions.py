@@ -63,9 +63,11 @@ class End:
 
 @dataclass(slots=True)
 class WireSession:
-    """A TCP session as the wire counts it. number: from 1; 0 if it was open before the script came."""
+    """A TCP session as the wire counts it. number: from 1; 0 if it was open before the script came. name: its number;
+    of those that were open before, in the order in which the wire has met them, 0, 0.2, 0.3: for what is drawn."""
 
     number: int
+    name: str
     ends: dict[Side, End]
     version: int
     opener: Side
@@ -100,6 +102,7 @@ class Sessions:
     def __init__(self) -> None:
         self._by_ends: OrderedDict[tuple[Endpoint, Endpoint], WireSession] = OrderedDict()
         self._numbered = 0
+        self._older = 0
 
     def see(self, segment: Segment, side: Side) -> Seen:
         """Count a segment that this side's host has sent."""
@@ -129,8 +132,12 @@ class Sessions:
             peer = End(segment.destination, segment.ack - 1 & 0xFFFFFFFF, 1)
             client_first = segment.source.port >= segment.destination.port
             opener = side if client_first != syn else OTHER[side]
-        number = self._numbered if opens else 0
-        return WireSession(number, {side: own, OTHER[side]: peer}, segment.ip_version, opener)
+        if opens:
+            number, name = self._numbered, str(self._numbered)
+        else:
+            self._older += 1
+            number, name = 0, "0" if self._older == 1 else f"0.{self._older}"
+        return WireSession(number, name, {side: own, OTHER[side]: peer}, segment.ip_version, opener)
 
 
 def _another_isn(end: End, segment: Segment) -> bool:

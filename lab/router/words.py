@@ -22,6 +22,11 @@ _TOKEN = re.compile(
 )
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
+_NO_TEXT = re.compile("[\ud800-\udfff]")
+"""What Python makes of octets that are no UTF-8 (surrogateescape), and what no text has."""
+
+MOST_DIGITS = 20
+MOST_SHOWN = 40
 
 
 class MistakeError(Exception):
@@ -48,11 +53,16 @@ class Word:
     @property
     def shown(self) -> str:
         """How a message calls this word."""
-        return "the end of the line" if self.kind == "end" else f"'{self.text}'"
+        if self.kind == "end":
+            return "the end of the line"
+        return f"'{self.text}'" if len(self.text) <= MOST_SHOWN else f"'{self.text[:MOST_SHOWN]}...'"
 
 
 def words(text: str, line: int) -> list[Word]:
     """The words of one line, its end last. Raises MistakeError for characters that no word has."""
+    broken = _NO_TEXT.search(text)
+    if broken:
+        raise Word("other", "", line, broken.start() + 1).wrong("an octet here is no UTF-8: save the script as UTF-8")
     found = []
     for match in _TOKEN.finditer(text):
         kind, column = match.lastgroup or "other", match.start() + 1
@@ -65,6 +75,8 @@ def words(text: str, line: int) -> list[Word]:
             raise word.wrong(
                 f"{word.text!r} means nothing here; a comment begins with #, a text stands in double quotes"
             )
+        if kind == "number" and len(word.text) > MOST_DIGITS:
+            raise word.wrong(f"this number has {len(word.text)} digits; at most {MOST_DIGITS} are taken")
         found.append(word)
     found.append(Word("end", "", line, len(text.rstrip()) + 1))
     return found

@@ -17,12 +17,12 @@ class Limits:
 
     linger_ns: how long a session that has ended waits for stragglers before it is closed. idle_ns: after how long a
     silence an open session is given up; half_open_idle_ns: the same before the handshake is complete (75 s, the
-    connection-establishment timer of BSD: retransmitted SYNs come at most 32 s apart in that time). neighbour_ns:
-    how old an ARP or NDP exchange may be to belong to the session that follows. clock_step_ns: a clock that goes
-    back further than this was set back; less is frames in slight disorder. max_sessions: open sessions at once;
-    max_ended: ended ones kept for late frames. max_holes: gaps remembered for each direction;
-    max_frames_per_finding: frame numbers kept for each. max_pairs, max_neighbours: address pairs with ARP or NDP
-    remembered, and frames for each. max_datagrams, max_fragments: fragmented packets under way at once, and pieces
+    connection-establishment timer of BSD: retransmitted SYNs come at most 32 s apart in that time), or idle_ns if that
+    is shorter. neighbour_ns: how old an ARP or NDP exchange may be to belong to the session that follows.
+    clock_step_ns: a clock that goes back further than this was set back; less is frames in slight disorder.
+    max_sessions: open sessions at once; max_ended: ended ones kept for late frames. max_holes: gaps remembered for each
+    direction; max_frames_per_finding: frame numbers kept for each. max_pairs, max_neighbours: address pairs with ARP or
+    NDP remembered, and frames for each. max_datagrams, max_fragments: fragmented packets under way at once, and pieces
     of each.
     """
 

@@ -57,6 +57,13 @@ def _segment(facts: Facts, flags: int) -> None:
     if flags & SYN:
         _syn(facts, flags)
     facts.seq_rel = sender.offset_of(segment.seq)
+    if sender.isn_seen and facts.seq_rel < 0:
+        facts.seq_rel, facts.kind = None, _kind_by_flags(flags, segment.payload_length)
+        facts.tag(
+            "other-connection",
+            f"The {sender.role} sent a number from before its initial one: of another connection between these ports.",
+        )
+        return
     if flags & ACK:
         acknowledge(facts)
     window(facts, flags)
@@ -135,7 +142,9 @@ def _syn(facts: Facts, flags: int) -> None:
         facts.tag("state", f"The {sender.role} sent a SYN with another initial sequence number inside the session.")
         session.challenge_expected_from = peer.role
         return
-    facts.syn_again = sender.syn_count > 0
+    # RFC 9293 §3.5, figure 7: in a simultaneous open a SYN, ACK has the SYN's number once more, and is no repetition.
+    joins = bool(flags & ACK) and session.simultaneous_open and sender.syn_count == 1
+    facts.syn_again = sender.syn_count > 0 and not joins
     sender.syn_count += 1
     sender.begin(segment.seq)
     sender.syn_options = segment.options
@@ -178,6 +187,7 @@ def _sequence(facts: Facts, flags: int, length: int) -> None:
     if flags & SYN and not facts.syn_again and start + length <= sender.next_seq:
         return  # its answer passed before it, so its number was known already
     followed = sender.next_seq
+    asks = payload_length == 1 and peer.window == 0 and not flags & (SYN | FIN) and start >= sender.acked
     place, new, since_ns = sender.place(start, length, segment.frame.time_ns)
     if place is Place.AHEAD:
         facts.gap_before = start - followed
@@ -192,13 +202,14 @@ def _sequence(facts: Facts, flags: int, length: int) -> None:
             facts.tag("out-of-order", f"Segments of the {sender.role} passed in another order than they were sent in.")
         else:
             _again(facts)
-    elif place is Place.AGAIN:
+    elif place is Place.AGAIN and not asks:
         _again(facts)
     facts.new_octets = min(new, payload_length)
     sender.octets_new += facts.new_octets
     sender.octets_again += payload_length - facts.new_octets
-    if payload_length == 1 and new and peer.window == 0:
+    if asks:  # RFC 9293 §3.8.6.1: the next octet, again and again until there is room for it
         sender.probes += 1
+        sender.last_was_probe = "zero-window-probe"
         facts.tag("zero-window-probe", f"The {sender.role} asked whether the closed window has opened.")
     if payload_length > sender.max_segment:
         sender.max_segment = payload_length

@@ -287,23 +287,23 @@ def document() -> str:
         "",
         "## Diagram",
         "",
-        "Only the moves that should happen. Left out: a RST and a time-out, which lead to CLOSED (in"
-        " SYN-RECEIVED a RST received leads back",
-        "to LISTEN).",
+        "Only the moves that should happen. Left out: a RST, and a time-out anywhere but in TIME-WAIT. Both lead to"
+        " CLOSED (in SYN-RECEIVED",
+        "a RST received leads back to LISTEN).",
         "",
         "```mermaid",
         "stateDiagram-v2",
         *(f'    state "{state.value}" as {state.name}' for state in State),
     ]
-    quiet = (Happening.SENT_RST, Happening.RECEIVED_RST, Happening.TIMEOUT)
     for state, row in TABLE.items():
         for happening, cell in row.items():
-            if cell.state is not state and not cell.finding and (happening not in quiet or state is State.TIME_WAIT):
+            resets = happening in (Happening.SENT_RST, Happening.RECEIVED_RST)
+            gives_up = happening is Happening.TIMEOUT and state is not State.TIME_WAIT
+            if cell.state is not state and not (cell.finding or resets or gives_up):
                 lines.append(f"    {state.name} --> {cell.state.name}: {happening.value}")
     lines += ["```", "", "## Table", "", "An arrow moves, a dot stays, a number is a finding (see below).", ""]
-    findings: list[str] = []
-    for _, row in TABLE.items():
-        findings += [cell.finding for cell in row.values() if cell.finding and cell.finding not in findings]
+    every = (cell.finding for row in TABLE.values() for cell in row.values())
+    findings = list(dict.fromkeys(filter(None, every)))  # each once
     lines.append("| an end … | " + " | ".join(f"in {state.value}" for state in State) + " |")
     lines.append("|---" * (len(State) + 1) + "|")
     for happening in Happening:

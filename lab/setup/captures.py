@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 from pathlib import Path
+from typing import Any
 
 from lab.setup.errors import USAGE, SetupError
 from lab.setup.runner import Runner
@@ -91,16 +92,36 @@ def session_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*/*.json"))
 
 
-def verdict_of(path: Path) -> str:
-    """A session's verdict, or '' when the file is not (yet) readable or is none of a session."""
+def facts_of(path: Path) -> dict[str, Any]:
+    """What a JSON file of the tap says; nothing when it is not (yet) readable."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+def refusal(session: Path) -> str:
+    """Why a session has no certificate, in words; '' when it has one."""
+    certificate = facts_of(session).get("certificate", {})
+    if certificate.get("complete"):
         return ""
-    return str(entry.get("verdict", "")) if isinstance(entry, dict) else ""
+    return "; ".join(str(reason) for reason in certificate.get("reasons", [])) or "no reason given"
+
+
+def is_of_lab(run: Path, net4: str) -> bool:
+    """Whether a run is that of a living tap beside the server of the lab with these addresses.
+
+    A folder may hold the runs of several labs, of earlier ones and of a second tap beside the client.
+    """
+    facts = facts_of(run / "run.json")
+    addresses = (facts.get("interface") or {}).get("ipv4", [])
+    of_server = any(str(address).startswith(f"{net4}.10/") for address in addresses)
+    return facts.get("tap") == "server-tap" and facts.get("end_ns") is None and of_server
 
 
 def complete_sessions(folder: Path, known: frozenset[Path] = frozenset()) -> list[Path]:
     """The session files with the verdict ``complete`` that are not among the known ones, oldest first."""
-    found = [path for path in session_files(folder) if path not in known and verdict_of(path) == "complete"]
+    new = (path for path in session_files(folder) if path not in known)
+    found = [path for path in new if facts_of(path).get("verdict") == "complete"]
     return sorted(found, key=lambda path: path.stat().st_mtime_ns)

@@ -17,7 +17,8 @@ from lab.setup.errors import FAILED, SetupError
 from lab.setup.install import Setup, look
 from lab.setup.network import overlap_problem
 from lab.setup.ports import port_problem
-from lab.setup.settings import Settings, problems
+from lab.setup.settings import Settings
+from lab.setup.variables import problems
 
 _BUILD_MIB = 1500  # what the lab's images and the layers they are built from take, measured, with half as much again
 
@@ -49,7 +50,7 @@ def run_checks(setup: Setup, settings: Settings, *, engine: bool = True, network
     engine: whether to look for Docker as well (``up`` has made sure of it already).
     network: whether to look at port and networks, which takes an engine that answers.
     """
-    wrong = problems(settings)
+    wrong = problems(settings, setup.runner)
     results = [Check("variables", "every variable has a value that makes sense", problem) for problem in wrong]
     if not wrong:
         results.append(Check("variables", "every variable has a value that makes sense", None))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.setup.errors import SetupError, last_lines
@@ -18,6 +18,7 @@ _DOWN_S = 60.0
 STOP_S = 2  # every process of the lab ends at SIGTERM; this is for one that a student broke
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
 PROJECT_LABEL = "com.docker.compose.project"
+ROOT_LABEL = "echolab.root"  # on what tests start without compose: the folder that they belong to
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Compose:
 
     runner: Runner
     settings: Settings
+    _described: Result | None = field(default=None, init=False)
 
     def argv(self, *words: str, all_profiles: bool = False) -> list[str]:
         """A whole command line."""
@@ -41,9 +43,15 @@ class Compose:
         """Run a long command line by line."""
         return self.runner.stream(self.argv(*words), on_line, limits=Limits(total_s), cwd=self.settings.root)
 
+    def description(self) -> Result:
+        """compose.yaml with all profiles and every variable in its place, as JSON; asked for once."""
+        if self._described is None:
+            self._described = self.run("config", "--format", "json", all_profiles=True)
+        return self._described
+
     def build_images(self) -> dict[str, list[str]]:
-        """The images that are built for the services, each with the services that use it."""
-        done = self.run("config", "--format", "json")
+        """The images that are built for the services of all profiles, each with the services that build it."""
+        done = self.description()
         if not done.ok:
             raise SetupError(
                 "compose.yaml or a variable in it is wrong.", "docker compose config", log=last_lines(done.text, 5)
@@ -100,3 +108,26 @@ def remove_project(runner: Runner, project: str) -> None:
     networks = runner.run(["docker", "network", "ls", "--quiet", "--filter", label]).out.split()
     if networks:
         runner.run(["docker", "network", "rm", *networks])
+
+
+def remove_marked(runner: Runner, root: Path) -> None:
+    """Remove the containers that were started from this folder without compose, then their networks."""
+    label = f"label={ROOT_LABEL}={root}"
+    containers = runner.run(["docker", "ps", "--all", "--quiet", "--filter", label]).out.split()
+    if containers:
+        runner.run(["docker", "rm", "--force", "--volumes", *containers], timeout_s=_DOWN_S)
+    networks = runner.run(["docker", "network", "ls", "--quiet", "--filter", label]).out.split()
+    if networks:
+        runner.run(["docker", "network", "rm", *networks])
+
+
+def remove_idle_networks(runner: Runner) -> None:
+    """Remove the networks of projects named like the lab's of which no container is left; a start that was broken off
+    leaves such. Which folder they came from, a network does not tell.
+    """
+    template = f'{{{{.Label "{PROJECT_LABEL}"}}}}'
+    listed = runner.run(["docker", "network", "ls", "--filter", f"label={PROJECT_LABEL}", "--format", template])
+    for project in sorted({line.strip() for line in listed.out.splitlines() if line.startswith("echolab")}):
+        label = f"label={PROJECT_LABEL}={project}"
+        if not runner.run(["docker", "ps", "--all", "--quiet", "--filter", label]).out.split():
+            remove_project(runner, project)

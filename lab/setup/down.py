@@ -1,12 +1,13 @@
 """``make down`` and the clean-ups: the lab is gone, the captures stay.
 
 ``down`` takes away this project. ``down_everything``, for the end of a test run, takes away every compose project
-that was started from this folder, whatever its name, and the networks that such projects left.
+that was started from this folder, whatever its name, the containers that its tests started without compose (they carry
+a label), and the networks that a project left which has no container any more.
 """
 
 from __future__ import annotations
 
-from lab.setup.compose import Compose, projects_of, remove_project
+from lab.setup.compose import Compose, projects_of, remove_idle_networks, remove_marked, remove_project
 from lab.setup.engine import State, probe
 from lab.setup.errors import SetupError, last_lines
 from lab.setup.images import STATE
@@ -34,8 +35,10 @@ def down_everything(setup: Setup, settings: Settings) -> None:
     """Remove every project that was started from this repository's folder."""
     if probe(setup.runner, setup.system).state is not State.ANSWERS:
         return
+    remove_marked(setup.runner, settings.root)
     for project in sorted({settings.project, *projects_of(setup.runner, settings.root)}):
         remove_project(setup.runner, project)
+    remove_idle_networks(setup.runner)
     setup.console.ok("every lab of this folder is down")
 
 

@@ -36,8 +36,7 @@ def build(setup: Setup, compose: Compose) -> bool:
     if _unchanged(setup.runner, compose, state_file, print_now, list(images)):
         setup.console.ok("the images are built, and nothing in them has changed")
         return False
-    # One service for each image: services that share one would have it built twice at the same time.
-    services = [users[0] for users in images.values()]
+    services = [builders[0] for builders in images.values()]  # one for each image, as tests/test_compose.py holds
     with setup.console.step(f"building {', '.join(images)}") as step:
         words = ["--progress", "plain", "build", *build_arguments(setup), *services]
         done = compose.stream(words, lambda line: step.note(text) if (text := progress(line)) else None, _BUILD_S)
@@ -53,7 +52,7 @@ def fingerprint(runner: Runner, compose: Compose) -> str:
     """A digest of everything that the images are made of."""
     root = compose.settings.root
     digest = hashlib.sha256()
-    description = compose.run("config", "--format", "json").out
+    description = compose.description().out
     base = runner.run(["docker", "image", "inspect", "--format", "{{.Id}}", IMAGE]).out
     for text in (_only_builds(description), base):
         digest.update(text.encode() + b"\0")

@@ -121,7 +121,7 @@ def _bring_up(setup: Setup, docker: Docker) -> None:
             raise advice.no_root_no_engine(system)
         packages = engine_packages(setup, docker)
         setup.apt.install(packages, "containers are the lab's hosts, and no engine is installed here")
-    Starter(setup.runner, setup.console, system, setup.privilege).start()
+    Starter(setup.runner, setup.console, system, setup.privilege).start(installed=missing)
 
 
 def engine_packages(setup: Setup, docker: Docker) -> list[str]:

@@ -153,7 +153,7 @@ def _network(text: str) -> Network | None:
 def overlap_problem(runner: Runner, settings: Settings) -> SetupError | None:
     """Whether the lab's ranges collide with a network that is not the lab's own; the sentence names it.
 
-    The variables must be well-formed (settings.problems).
+    The variables must be well-formed (variables.problems).
     """
     mine = wanted(settings.values["ECHO_NET4"], settings.values["ECHO_NET6"])
     docker = docker_networks(runner)

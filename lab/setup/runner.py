@@ -44,10 +44,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a command may take, in seconds: in all, and until its first line of output."""
+    """How long a command may take, in seconds: in all, until its first line of output, and without saying anything."""
 
     total_s: float = 600.0
     first_line_s: float | None = None
+    silent_s: float | None = None
 
 
 class Runner:
@@ -99,25 +100,30 @@ class Runner:
         limits: Limits = Limits(),
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        terminal: bool = False,
     ) -> Result:
         """Run a long command and hand over each line (both outputs together) as it comes.
 
+        terminal: give it a terminal to write to (where the system has them), so that it shows its progress.
         Returns the result with all lines in ``out``; 124 when a limit ran out, and the command is then ended.
         """
-        try:
-            process = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=self._environment(env),
-                cwd=cwd,
-            )
-        except OSError as error:
-            return Result(NOT_FOUND, "", f"{argv[0]}: {error.strerror}")
-        with process:
+        reader, writer = os.openpty() if terminal and hasattr(os, "openpty") else os.pipe()
+        with os.fdopen(reader, "rb", buffering=0) as output:
             try:
-                return _follow(process, on_line, limits)
+                process = subprocess.Popen(
+                    list(argv),
+                    stdin=subprocess.DEVNULL,
+                    stdout=writer,
+                    stderr=subprocess.STDOUT,
+                    env=self._environment(env),
+                    cwd=cwd,
+                )
+            except OSError as error:
+                return Result(NOT_FOUND, "", f"{argv[0]}: {error.strerror}")
+            finally:
+                os.close(writer)
+            try:
+                return _follow(process, output.fileno(), on_line, limits)
             except BaseException:
                 _end(process)
                 raise
@@ -167,25 +173,26 @@ class Runner:
         return {**self.env, **(extra or {})}
 
 
-def _follow(process: subprocess.Popen[bytes], on_line: Callable[[str], None], limits: Limits) -> Result:
+def _follow(process: subprocess.Popen[bytes], output: int, on_line: Callable[[str], None], limits: Limits) -> Result:
     """Read a process's output line by line until it ends or a limit runs out."""
-    assert process.stdout is not None
-    start_s = time.monotonic()
+    start_s = heard_s = time.monotonic()
     lines: list[str] = []
     rest = b""
     with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
+        selector.register(output, selectors.EVENT_READ)
         while True:
-            waited_s = time.monotonic() - start_s
-            silent = limits.first_line_s is not None and not lines and waited_s > limits.first_line_s
-            if silent or waited_s > limits.total_s:
+            waited_s, silent_s = time.monotonic() - start_s, time.monotonic() - heard_s
+            mute = limits.first_line_s is not None and not lines and waited_s > limits.first_line_s
+            stuck = limits.silent_s is not None and silent_s > limits.silent_s
+            if mute or stuck or waited_s > limits.total_s:
                 _end(process)
-                return Result(TIMED_OUT, "\n".join(lines), f"no answer after {waited_s:.0f} s")
+                return Result(TIMED_OUT, "\n".join(lines), f"no answer after {silent_s if stuck else waited_s:.0f} s")
             if not selector.select(_TICK_S):
                 continue
-            chunk = os.read(process.stdout.fileno(), 65536)
+            chunk = _read(output)
             if not chunk:
                 break
+            heard_s = time.monotonic()
             *whole, rest = (rest + chunk).split(b"\n")
             for raw in whole:
                 lines.append(raw.decode("utf-8", "replace").rstrip("\r"))
@@ -194,6 +201,14 @@ def _follow(process: subprocess.Popen[bytes], on_line: Callable[[str], None], li
         lines.append(rest.decode("utf-8", "replace"))
         on_line(lines[-1])
     return Result(process.wait(), "\n".join(lines))
+
+
+def _read(output: int) -> bytes:
+    """What there is to read; nothing at the end, for which a terminal has an error (EIO) and a pipe has not."""
+    try:
+        return os.read(output, 65536)
+    except OSError:
+        return b""
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

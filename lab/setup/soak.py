@@ -7,7 +7,6 @@ it stops at the first session that is not captured whole. Then the repeats of te
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -88,9 +87,7 @@ def _await_new(setup: Setup, folder: Path, known: set[Path]) -> Path:
 
 def check_certified(session: Path) -> None:
     """Raise SetupError when a session's JSON withholds the certificate; the sentence has its reasons."""
-    certificate = json.loads(session.read_text(encoding="utf-8")).get("certificate", {})
-    if not certificate.get("complete"):
-        reasons = "; ".join(str(reason) for reason in certificate.get("reasons", [])) or "no reason given"
+    if reasons := captures.refusal(session):
         raise SetupError(f"Session {session.stem} was not certified: {reasons}.", f"echolab ladder {session}")
 
 

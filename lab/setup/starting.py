@@ -24,6 +24,7 @@ from lab.setup.runner import Runner
 LOG = "/var/log/echolab-dockerd.log"
 PIDFILES = ("/var/run/docker.pid", "/var/run/docker/containerd/containerd.pid")
 RECORD_VARIABLE = "ECHO_ENGINE_RECORD"
+_SYSTEMD = "/run/systemd/system"  # sd_booted(3): so a program knows that systemd runs the machine
 _DEADLINE_S = 45.0
 _SERVICE_DEADLINE_S = 20.0
 _LOOK_EVERY_S = 0.25
@@ -44,21 +45,24 @@ class Starter:
     log: str = LOG
     pidfiles: tuple[str, ...] = PIDFILES
 
-    def start(self) -> None:
-        """Start it and wait until it answers; raises with the log's last lines when it does not."""
+    def start(self, *, installed: bool = False) -> None:
+        """Start it and wait until it answers; raises with the log's last lines when it does not.
+
+        installed: whether this run has just installed it; then an engine that runs already is of this run too.
+        """
         if not self.privilege.available:
             raise advice.stopped(self.system)
         if self._comes(1.0):
-            return  # the package's own installation has just started it
+            if installed:  # the package has started it, in the way of this machine's services
+                self._record("systemd" if self.runner.exists(_SYSTEMD) else "service")
+            return
         for way in (self._by_systemd, self._by_service):
             if way():
                 return
         self._by_itself()
 
     def _by_systemd(self) -> bool:
-        if not self.runner.exists(
-            "/run/systemd/system"
-        ):  # sd_booted(3): so a program knows that systemd runs the machine
+        if not self.runner.exists(_SYSTEMD):
             return False
         self.console.doing("starting the engine (systemctl start docker)", "it is installed and does not run")
         done = self.privilege.run(["systemctl", "start", "docker"], timeout_s=90)

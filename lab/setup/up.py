@@ -37,7 +37,7 @@ def up(setup: Setup, settings: Settings) -> None:
     ensure_base(setup, docker)
     build(setup, compose)
     folder = settings.path("ECHO_CAPTURES")
-    known = frozenset(captures.complete_sessions(folder))
+    known = frozenset(captures.session_files(folder))
     _start(setup, compose)
     session = _await_session(setup, compose, folder, known)
     show(setup, settings, session)
@@ -60,7 +60,9 @@ def start_failure(output: str, compose: Compose) -> SetupError:
     if "port is already allocated" in output or "address already in use" in output:
         port = compose.settings.port
         return SetupError(f"Port {port} on 127.0.0.1 is taken.", f"ECHO_PORT={port + 1} make up", log=log)
-    if "overlaps with other one" in output or "needs to be recreated" in output:
+    if "needs to be recreated" in output or "does not belong to any of this network's subnets" in output:
+        return SetupError("The lab is up with other addresses than it has now.", "make down, then make up", log=log)
+    if "overlaps with other one" in output:
         return SetupError(
             "The lab's network collides with one that Docker has already.", "make down, then make up", log=log
         )
@@ -72,19 +74,26 @@ def start_failure(output: str, compose: Compose) -> SetupError:
 
 
 def _await_session(setup: Setup, compose: Compose, folder: Path, known: frozenset[Path]) -> Path:
-    """The first session that is complete and was not there before."""
-    runner = setup.runner
+    """The first session of this lab that is certified and was not there before."""
+    runner, net4 = setup.runner, compose.settings.values["ECHO_NET4"]
     with setup.console.step("waiting for the first complete session in the captures") as step:
         end_s = runner.monotonic() + _SESSION_S
         while True:
-            found = captures.complete_sessions(folder, known)
-            if found:
-                step.result = f"captured session {found[0].stem}"
-                return found[0]
+            complete = captures.complete_sessions(folder, known)
+            found = [path for path in complete if captures.is_of_lab(path.parent, net4)]
+            certified = [path for path in found if not captures.refusal(path)]
+            if certified:
+                step.result = f"captured session {certified[0].stem}"
+                return certified[0]
             if runner.monotonic() >= end_s:
                 step.fail(f"no complete session after {_SESSION_S:.0f} s")
                 break
             runner.pause(_LOOK_EVERY_S)
+    if found:
+        raise SetupError(
+            f"Session {found[0].stem} was recorded but not certified: {captures.refusal(found[0])}.",
+            "make up (to play it once more)",
+        )
     raise SetupError(
         f"The lab runs, but no complete session came into {folder} within {_SESSION_S:.0f} s.",
         shlex.join(compose.argv("logs", "client", "server", "server-tap")),

@@ -35,8 +35,8 @@ FORMAT = "echolab-digest-1"
 ALGORITHM = "HMAC-SHA256"
 UNSIGNED = "unsigned"
 _CHUNK_BYTES = 128 * 1024
-_AT_ONCE = 16
-"""Files open at once while they are digested."""
+_TOGETHER = 32
+"""Files open at once while they are digested together."""
 
 State = Literal["genuine", "edited", "other-key", "unsigned", "unreadable"]
 
@@ -53,26 +53,54 @@ class Verification:
         return self.state == "genuine"
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal, read in pieces. Raises OSError."""
-    digest = hashlib.sha256()
-    piece = memoryview(bytearray(_CHUNK_BYTES))  # one for all pieces: it stays in the processor's cache
-    with open(path, "rb", buffering=0, opener=without_waiting) as file:
-        while size := file.readinto(piece):
-            digest.update(piece[:size])
-    return digest.hexdigest()
+class FileDigest:
+    """SHA-256 of a file, as much at a time as there is time for.
 
-
-def files_sha256(paths: Sequence[Path], library: ctypes.CDLL | None = None) -> list[str | OSError]:
-    """The same of many files: for each its digest, or why it could not be read.
-
-    library: from ``load_library``, which does two files in the time of one and a half.
+    octets: digested so far. whole: whether that is all.
     """
-    return [answer for at in range(0, len(paths), _AT_ONCE) for answer in _some(paths[at : at + _AT_ONCE], library)]
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._digest = hashlib.sha256()
+        self._known = ""
+        self.octets = 0
+        self.whole = False
+
+    def is_known(self, octets: int, sha256: str) -> None:
+        """Somebody else has digested the file."""
+        self.octets, self._known, self.whole = octets, sha256, True
+
+    def go_on(self, octets: int | None = None) -> int:
+        """Digest at least so many octets more, or the rest (None). Returns how many it were. Raises OSError."""
+        before = self.octets
+        piece = memoryview(bytearray(_CHUNK_BYTES))  # one for all pieces: it stays in the processor's cache
+        with open(self.path, "rb", buffering=0, opener=without_waiting) as file:
+            if before:
+                file.seek(before)
+            while octets is None or self.octets - before < octets:
+                size = file.readinto(piece)
+                if not size:
+                    self.whole = True
+                    break
+                self._digest.update(piece[:size])
+                self.octets += size
+        return self.octets - before
+
+    @property
+    def sha256(self) -> str:
+        """In hexadecimal."""
+        return self._known or self._digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal. Raises OSError."""
+    digest = FileDigest(path)
+    digest.go_on()
+    return digest.sha256
 
 
 def load_library(path: Path = LIBRARY) -> ctypes.CDLL | None:
-    """The quick way in C (images/lab/native/digest.c); None where it is not there, or not for this processor."""
+    """Two files in turn, in C (images/lab/native/digest.c); None where it is not there, or not for this processor."""
     with contextlib.suppress(OSError):
         library = ctypes.CDLL(str(path))
         if library.digest_is_here():
@@ -80,26 +108,29 @@ def load_library(path: Path = LIBRARY) -> ctypes.CDLL | None:
     return None
 
 
-def _some(paths: Sequence[Path], library: ctypes.CDLL | None) -> list[str | OSError]:
-    if library is not None and len(paths) > 1:
-        opened: list[int] = []
-        try:
-            opened += (os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK) for path in paths)
-            octets = ctypes.create_string_buffer(32 * len(paths))
-            if library.digest_files((ctypes.c_int * len(paths))(*opened), len(paths), octets) == len(paths):
-                return [octets.raw[at : at + 32].hex() for at in range(0, len(octets), 32)]
-        except OSError:
-            pass  # one by one it is found out which
-        finally:
-            for descriptor in opened:
-                os.close(descriptor)
-    answers: list[str | OSError] = []
-    for path in paths:
-        try:
-            answers.append(file_sha256(path))
-        except OSError as cause:
-            answers.append(cause)
-    return answers
+def digest_together(digests: Sequence[FileDigest], most_octets: int, library: ctypes.CDLL) -> int:
+    """Digest the first of these files, as many as are no more than so many octets together, in less time than one by
+    one takes. Returns how many octets they have; what cannot be read is left, for ``go_on`` to say why."""
+    total, taken, descriptors, sizes = 0, [], [], []
+    try:
+        for digest in digests[:_TOGETHER]:
+            with contextlib.suppress(OSError):
+                size = os.stat(digest.path).st_size  # noqa: PTH116
+                if digest.octets or digest.whole or total + size > most_octets:
+                    break
+                descriptors.append(without_waiting(str(digest.path), os.O_RDONLY))
+                taken.append(digest)
+                sizes.append(size)
+                total += size
+        found = ctypes.create_string_buffer(32 * len(taken))
+        if library.digest_files((ctypes.c_int * len(taken))(*descriptors), len(taken), found) < len(taken):
+            return 0
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+    for number, (digest, size) in enumerate(zip(taken, sizes, strict=True)):
+        digest.is_known(size, found.raw[32 * number : 32 * number + 32].hex())
+    return total
 
 
 def canonical(facts: Mapping[str, object]) -> bytes:

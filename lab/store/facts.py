@@ -6,6 +6,7 @@ same members in the same order. docs/captures.md explains each.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -132,13 +133,14 @@ def withheld(certificate: Certificate, not_written: int) -> tuple[str, ...]:
     return reasons
 
 
-def section_comment(name: str, verdict: str, reasons: Sequence[str]) -> str:
-    """Verdict and certificate in words, for the section header: Wireshark shows it under Capture File Properties."""
+def section_comment(name: str, run: str, verdict: str, reasons: Sequence[str]) -> str:
+    """Which session it is, verdict and certificate in words, for the section header: Wireshark shows it under Capture
+    File Properties.
+    """
+    told = f"Session {name} of run {run}. Verdict: {verdict}."
     if not reasons:
-        return (
-            f"Session {name}. Verdict: {verdict}. Certificate: complete; every frame of this session is in this file."
-        )
-    return f"Session {name}. Verdict: {verdict}. Certificate withheld: {' '.join(reasons)}"
+        return f"{told} Certificate: complete; every frame of this session is in this file."
+    return f"{told} Certificate withheld: {' '.join(reasons)}"
 
 
 def statistics_comment(received: int, dropped: int, not_written: int) -> str:
@@ -199,6 +201,12 @@ def count(facts: Mapping[str, object], member: str, name: str) -> int:
     inner = facts.get(member)
     value = inner.get(name) if isinstance(inner, dict) else None
     return value if isinstance(value, int) and value >= 0 else 0
+
+
+def ordinal_of(name: str) -> int:
+    """The number that a session's name begins with; 0 if it is not one of the lab's."""
+    digits = re.match(r"(\d{1,9})-", name)
+    return int(digits[1]) if digits else 0
 
 
 def frames(count: int) -> str:

@@ -2,19 +2,20 @@
 
 A list that lies beside the files goes wrong the day somebody deletes, copies or edits one. Reading a few thousand
 small files takes less than a second. A file that cannot be read is listed too, with its problem, so that nothing
-silently vanishes.
+silently vanishes. Where a JSON is lost or spoiled and its run is over, its facts are told anew from the capture
+(lab.store.rebuild), and the problem says so.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lab.store.errors import CaptureFileError
-from lab.store.facts import OPEN, count
+from lab.store.facts import OPEN, count, ordinal_of
 from lab.store.files import read_json
+from lab.store.rebuild import is_closed, rebuilt
 from lab.store.run import RUN_FACTS, latest_run, run_folders, run_order
 
 
@@ -75,7 +76,20 @@ def run_sessions(folder: Path) -> list[SessionEntry]:
     except OSError:
         return []
     found = [_entry(folder, stem, stem in described, sizes) for stem in described | sizes.keys()]
+    lost = [number for number, entry in enumerate(found) if not entry.facts and entry.octets]
+    if lost and is_closed(folder):
+        for number in lost:
+            found[number] = _told_anew(found[number])
     return sorted(found, key=lambda entry: (entry.ordinal, entry.name))
+
+
+def _told_anew(entry: SessionEntry) -> SessionEntry:
+    try:
+        facts = rebuilt(entry.pcapng_path)
+    except CaptureFileError:
+        return entry
+    problem = f"{entry.problem}; told anew from its frames, unsigned"
+    return replace(entry, verdict=str(facts["verdict"]), problem=problem, facts=facts)
 
 
 def unreadable_runs(captures: Path) -> list[str]:
@@ -123,9 +137,7 @@ def _entry(folder: Path, stem: str, described: bool, sizes: dict[str, int | None
         problem = f"{pcapng_path.name} has {size} octets, not the {told} that were written: cut or changed"
     ordinal = facts.get("ordinal")
     if not isinstance(ordinal, int) or isinstance(ordinal, bool):
-        # The name begins with the ordinal.
-        digits = re.match(r"\d{1,9}", stem)
-        ordinal = int(digits[0]) if digits else 0
+        ordinal = ordinal_of(stem)
     return SessionEntry(
         run=folder.name,
         name=stem,

@@ -35,7 +35,10 @@ from lab.store.errors import StoreError, store_error
 from lab.store.files import DescriptorPool
 from lab.wire.frame import Frame
 
-IN_PROGRESS = "This session is still in progress: no verdict yet."
+
+def in_progress(path: Path) -> str:
+    """The section's comment until the session has ended."""
+    return f"Session {path.stem} of run {path.parent.name} is still in progress: no verdict yet."
 
 
 class SessionFile:
@@ -152,7 +155,7 @@ class SessionFile:
     def flush(self) -> None:
         """Writes what waits. Raises StoreError; the file then holds what fitted, in whole blocks."""
         if self._pending or not self._created:
-            self._put(b"", IN_PROGRESS)
+            self._put(b"", in_progress(self.path))
 
     def finish(
         self, *, start_ns: int, end_ns: int, received: int, dropped: int = 0, comment: str = "", words: str = ""

@@ -104,8 +104,11 @@ def _quick_structs(order: str) -> tuple[Callable[..., tuple[int, ...]], Callable
     return struct.Struct(f"{order}7I").unpack_from, struct.Struct(f"{order}I").unpack_from
 
 
-def quick_frames(path: Path, told: Callable[[int], None] | None = None) -> Iterator[RawFrame]:
-    """All frames of a capture file. told: is called with the octets read so far, for a progress bar.
+def quick_frames(
+    path: Path, told: Callable[[int], None] | None = None, left_over: Callable[[int], None] | None = None
+) -> Iterator[RawFrame]:
+    """All frames of a capture file. told: is called with the octets read so far, for a progress bar. left_over: is
+    called in the end with the octets of a last block that is not all there.
 
     A file that is cut off at its end gives its whole frames. Raises CaptureFileError for what is no capture.
     """
@@ -119,3 +122,5 @@ def quick_frames(path: Path, told: Callable[[int], None] | None = None) -> Itera
     except OSError as cause:
         raise CaptureFileError(cannot_open(path, cause)) from cause
     parser.end()
+    if left_over is not None:
+        left_over(parser.left_over_bytes)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.store.errors import StoreError
+from lab.store.facts import ordinal_of
 from lab.store.files import read_json
 from lab.store.removal import remove_if_empty, remove_session
 from lab.store.run import is_live, run_folders
@@ -38,7 +39,9 @@ class Quota:
         self.removed = 0
         for folder in run_folders(captures):
             if folder != own and not is_live(folder):
-                for path in sorted(folder.glob("*.pcapng")):
+                # 10000- comes after 9999-; what has no number is not the lab's, and not ours to remove.
+                numbered = [(ordinal_of(path.name), path) for path in folder.glob("*.pcapng")]
+                for _, path in sorted(one for one in numbered if one[0]):
                     self._add(path.with_suffix(""))
 
     def finished(self, name: str) -> None:
@@ -55,10 +58,10 @@ class Quota:
             if self._octets <= self._limit_bytes:
                 break
             stem, octets = self._finished.popleft()
-            self._known.discard(stem)
-            if _is_open(stem):  # late frames have come: it is for its next end to add it again
-                self._octets -= octets
+            if _is_open(stem):  # late frames have come, or its JSON is still to be written: look again later
+                self._finished.append((stem, octets))
                 continue
+            self._known.discard(stem)
             try:
                 remove_session(stem)
             except StoreError as error:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from lab.store.facts import (
     FileFacts,
     count,
     frames,
+    ordinal_of,
     section_comment,
     statistics_comment,
 )
@@ -32,7 +32,7 @@ from lab.store.files import TEMPORARY_SUFFIX, DescriptorPool, json_text, read_js
 from lab.store.pcapng import SessionFile
 from lab.store.reader import CaptureReader, Packet
 from lab.store.retell import retell
-from lab.store.run import RUN_FACTS, RunLock, run_folders
+from lab.store.run import RUN_FACTS, RunLock, is_live, run_folders
 
 _KEPT = ("name", "id", "ordinal", "run")
 """What a mended session keeps, whatever its frames say."""
@@ -115,6 +115,17 @@ def recover(
     return mended
 
 
+def unfinished_octets(captures: Path) -> int:
+    """How much recover() would have to read: the captures of killed taps. Raises StoreError."""
+    total = 0
+    for folder in run_folders(captures):
+        if _json_or_empty(folder / RUN_FACTS).get("end_ns") is None and not is_live(folder):
+            for name in _unfinished(folder):
+                with contextlib.suppress(OSError):
+                    total += (folder / f"{name}.pcapng").stat().st_size
+    return total
+
+
 def _json_or_empty(path: Path) -> dict[str, object]:
     try:
         return read_json(path)
@@ -123,7 +134,7 @@ def _json_or_empty(path: Path) -> dict[str, object]:
 
 
 def _unfinished(folder: Path) -> list[str]:
-    """The sessions without a final JSON, in the order of their names; leftovers of writing are removed on the way."""
+    """The sessions without a final JSON, oldest first; leftovers of writing are removed on the way."""
     names = set()
     for entry in os.scandir(folder):
         path = Path(entry.path)
@@ -135,7 +146,7 @@ def _unfinished(folder: Path) -> list[str]:
                 names.add(path.stem)
         elif path.suffix == ".json" and entry.name != RUN_FACTS and _json_or_empty(path).get("verdict") == OPEN:
             names.add(path.stem)
-    return sorted(names)
+    return sorted(names, key=lambda name: (ordinal_of(name), name))
 
 
 def _mend(folder: Path, name: str, key: bytes | None, summarise: Summarise | None) -> Recovered:
@@ -153,14 +164,13 @@ def _mend(folder: Path, name: str, key: bytes | None, summarise: Summarise | Non
     reasons = (reason, f"{found.problem}.") if found.problem else (reason,)
     if found.section is not None:
         header = FileHeader(found.section, InterfaceFacts(""))
-        _close_file(path, header, found, section_comment(name, CUT, reasons), dropped, not_written)
+        _close_file(path, header, found, section_comment(name, folder.name, CUT, reasons), dropped, not_written)
     octets, sha256 = None, None
     with contextlib.suppress(OSError):
         octets, sha256 = path.stat().st_size, file_sha256(path)
-    ordinal = re.match(r"\d{1,9}", name)
     facts: dict[str, object] = {
         "name": name,
-        "ordinal": int(ordinal[0]) if ordinal else 0,
+        "ordinal": ordinal_of(name),
         "run": folder.name,
         **known,
         **{member: value for member, value in (found.summary or {}).items() if member not in _KEPT},

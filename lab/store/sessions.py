@@ -18,24 +18,12 @@ from pathlib import Path
 
 from lab.session.events import Closed, Event, Recorded
 from lab.store.blocks import FileHeader, InterfaceFacts, SectionFacts
-from lab.store.digest import files_sha256, load_library, sign
-from lab.store.errors import StoreError, store_error
-from lab.store.facts import (
-    OPEN,
-    SERVER_TAP,
-    STILL_OPEN,
-    RunFacts,
-    SessionFacts,
-    Totals,
-    count,
-    run_facts,
-    section_comment,
-    session_facts,
-    statistics_comment,
-    withheld,
-)
-from lab.store.files import DescriptorPool, json_text, read_json, write_whole
-from lab.store.live import LiveSession, is_due
+from lab.store.digest import FileDigest
+from lab.store.errors import StoreError
+from lab.store.facts import SERVER_TAP, RunFacts, SessionFacts, Totals, run_facts
+from lab.store.files import DescriptorPool
+from lab.store.finish import DigestQueue, finish_file, write_final, write_open
+from lab.store.live import LiveSession, is_due, reopened
 from lab.store.pcapng import SessionFile
 from lab.store.run import RunFolder
 
@@ -80,13 +68,13 @@ class SessionStore:
         self._buffer_limit_bytes = buffer_limit_bytes
         self._header = FileHeader(section, interface, names)
         self._pool = DescriptorPool(descriptor_limit, self._make_folder_again)
-        self._library = load_library()
         # By the session itself, not its name: making the name takes longer than writing the frame.
         self._live: dict[SessionFacts, LiveSession] = {}
         self._dirty: dict[SessionFacts, LiveSession] = {}
         self._untold: dict[SessionFacts, LiveSession] = {}  # their JSON does not say yet that they are open
         self._unfinished: dict[SessionFacts, LiveSession] = {}
         self._closing: dict[SessionFacts, LiveSession] = {}
+        self._digesting = DigestQueue()
         self._pending_bytes = 0
         self._trouble: StoreError | None = None
         self._failed_lately = False
@@ -99,7 +87,12 @@ class SessionStore:
     @property
     def open_sessions(self) -> int:
         """How many sessions have a file that is not finished."""
-        return len(self._live) + len(self._unfinished)
+        return len(self._live) + len(self._unfinished) + len(self._digesting)
+
+    @property
+    def digesting(self) -> bool:
+        """Whether finished captures wait to be digested, with the next flush."""
+        return bool(self._digesting)
 
     @property
     def pending_bytes(self) -> int:
@@ -129,7 +122,8 @@ class SessionStore:
                 live = self._late(session)
                 if live is None:
                     return
-            self._closing.pop(session, None)
+            if live.wait_ns is not None:
+                self._closing.pop(session, None)
             frame = event.frame
             if live.first_ns is None:
                 live.first_ns = frame.time_ns
@@ -141,8 +135,10 @@ class SessionStore:
             if self._pending_bytes > self._buffer_limit_bytes:
                 self.flush()
         elif isinstance(event, Closed):
-            if live is not None:
+            if live is not None and live.wait_ns is not None:
                 self._closing[session] = live
+            elif live is not None:
+                self._finish(live)
         elif live is None:
             path = self.run.path / f"{session.name}.pcapng"
             live = LiveSession(
@@ -164,7 +160,8 @@ class SessionStore:
             self.totals.frames += frames
             self.totals.frames_not_written += frames
             return
-        self._closing.pop(session, None)
+        if live.wait_ns is not None:
+            self._closing.pop(session, None)
         live.last_ns = last_ns
         live.frames += frames
         self.totals.frames += frames
@@ -178,13 +175,16 @@ class SessionStore:
     def flush(self) -> None:
         """Writes everything that waits, so that a reader sees it; tries again what failed before."""
         failed = False
-        now_ns = self._clock_ns()
-        self._finish([one for one in self._closing.values() if is_due(now_ns, one.wait_ns or 0, _LATE_WAIT_NS)])
         for live in self._dirty.values():
             failed |= not self._write_open(live)
         self._dirty.clear()
         self._pending_bytes = 0
         failed |= not self._tell_some()
+        now_ns = self._clock_ns()
+        for live in [one for one in self._closing.values() if is_due(now_ns, one.wait_ns or 0, _LATE_WAIT_NS)]:
+            self._finish(live)
+        self._digesting.next_share()
+        failed |= not self._digest_some()
         if self._unfinished and is_due(now_ns, self._next_retry_ns, _RETRY_EVERY_NS):
             failed |= not self._retry(now_ns)
         if is_due(now_ns, self._next_run_facts_ns, _RUN_FACTS_EVERY_NS):
@@ -204,6 +204,9 @@ class SessionStore:
         for live in self._closing.values():
             live.wait_ns = 0
         self.flush()
+        while self._digesting:
+            self._digesting.next_share()
+            self._digest_some()
         self._attempt(lambda: self.run.write_facts(self._run_facts(self._clock_ns())))
         self._pool.close()
         self.run.close()
@@ -221,109 +224,71 @@ class SessionStore:
         worked = True
         for live in list(itertools.islice(self._untold.values(), _TOLD_A_FLUSH)):
             del self._untold[live.session]
-            worked &= self._attempt(lambda live=live: self._tell_open(live))  # type: ignore[misc]
+            worked &= self._attempt(
+                lambda live=live: write_open(live, self.run.name, self._facts, self._dropped(live))  # type: ignore[misc]
+            )
         return worked
 
-    def _tell_open(self, live: LiveSession) -> None:
-        write_whole(live.json_path, json_text(self._session_facts(live, OPEN, (STILL_OPEN,), None)))
-        live.told_open = True
+    def _dropped(self, live: LiveSession) -> int:
+        """What the kernel dropped while the session ran."""
+        return self.totals.frames_dropped - live.drops_before if live.dropped is None else live.dropped
 
-    def _session_facts(
-        self, live: LiveSession, verdict: str, reasons: Sequence[str], sha256: tuple[int, str] | None
-    ) -> dict[str, object]:
-        octets, digest = sha256 if sha256 is not None else (None, None)
-        return session_facts(
-            name=live.session.name,
-            ordinal=live.session.ordinal,
-            verdict=verdict,
-            reasons=reasons,
-            summary=live.session.summary(),
-            run=self.run.name,
-            facts=self._facts,
-            dropped=self.totals.frames_dropped - live.drops_before,
-            file=live.file_facts(octets, digest),
-        )
+    def _finish(self, live: LiveSession) -> None:
+        for waiting in (self._live, self._dirty, self._untold, self._closing):
+            waiting.pop(live.session, None)
+        before = live.file.frames_not_written
+        self._pending_bytes = max(self._pending_bytes - live.file.pending_bytes, 0)
+        worked = self._attempt(lambda: self._finish_file(live))
+        self.totals.frames_not_written += live.file.frames_not_written - before
+        if worked:
+            self._digesting.add(live)  # for the flush: many that end together are digested together
+        else:
+            self._not_finished(live)
 
-    def _finish(self, ended: Sequence[LiveSession]) -> None:
-        """Closes the files of sessions that have ended: many together, for their digests are made two at a time."""
-        closed = []
-        for live in ended:
-            for waiting in (self._live, self._dirty, self._untold, self._closing):
-                waiting.pop(live.session, None)
-            before = live.file.frames_not_written
-            self._pending_bytes = max(self._pending_bytes - live.file.pending_bytes, 0)
-            worked = self._attempt(lambda live=live: self._close_file(live))  # type: ignore[misc]
-            self.totals.frames_not_written += live.file.frames_not_written - before
-            if worked:
-                closed.append(live)
-            else:
-                self._put_off(live)
-        digests = files_sha256([live.file.path for live in closed], self._library)
-        for live, digest in zip(closed, digests, strict=True):
-            if self._attempt(lambda live=live, digest=digest: self._tell_closed(live, digest)):  # type: ignore[misc]
-                self.totals.sessions_finished += 1
-            else:
-                self._put_off(live)
-
-    def _put_off(self, live: LiveSession) -> None:
+    def _not_finished(self, live: LiveSession) -> None:
+        """It could not be finished: _retry() tries again."""
         live.file.release()
         self._unfinished[live.session] = live
         while len(self._unfinished) > _UNFINISHED_LIMIT:
             # The next start marks it as cut: its JSON still says "open".
             del self._unfinished[next(iter(self._unfinished))]
 
-    def _close_file(self, live: LiveSession) -> None:
-        session, file = live.session, live.file
-        dropped = self.totals.frames_dropped - live.drops_before
-        now_ns = self._clock_ns()
-        file.finish(
-            start_ns=live.first_ns if live.first_ns is not None else now_ns,
-            end_ns=live.last_ns or now_ns,
-            received=live.frames,
-            dropped=dropped,
-            comment=section_comment(
-                session.name, session.verdict, withheld(session.certificate, file.frames_not_written)
-            ),
-            words=statistics_comment(live.frames, dropped, file.frames_not_written),
-        )
+    def _digest_some(self) -> bool:
+        """Digest finished files as long as the share of this flush lasts, and write their JSON, until one fails."""
+        while (first := self._digesting.first()) is not None:
+            live, digest = first
+            done = self._attempt(lambda live=live, digest=digest: self._digest(live, digest))  # type: ignore[misc]
+            if done and not digest.whole:
+                continue
+            self._digesting.remove(live.session)
+            if not done:
+                self._not_finished(live)
+                return False
+            self.totals.sessions_finished += 1
+        return True
 
-    def _tell_closed(self, live: LiveSession, digest: str | OSError) -> None:
-        session, file = live.session, live.file
-        try:
-            if isinstance(digest, OSError):
-                raise digest
-            octets = file.path.stat().st_size
-        except OSError as cause:
-            raise store_error("read the finished capture", file.path, cause) from cause
-        reasons = withheld(session.certificate, file.frames_not_written)
-        facts = self._session_facts(live, session.verdict, reasons, (octets, digest))
-        facts["digest"] = sign(self._key, digest, facts)
-        write_whole(live.json_path, json_text(facts))
+    def _digest(self, live: LiveSession, digest: FileDigest) -> None:
+        self._digesting.go_on(digest)
+        if digest.whole:
+            write_final(live, self.run.name, self._facts, digest, self._key)
 
-    def _finish_late(self, live: LiveSession) -> None:
-        self._close_file(live)
-        self._tell_closed(live, *files_sha256([live.file.path]))
+    def _finish_file(self, live: LiveSession) -> None:
+        finish_file(live, self.run.name, self._dropped(live), self._clock_ns())
 
     def _late(self, session: SessionFacts) -> LiveSession | None:
         """A frame after the end: the session's file is opened again. None where it is gone (pruned, removed)."""
         live = self._unfinished.pop(session, None)
+        if live is None and (live := self._digesting.remove(session)) is not None:
+            live.wait_ns = self._clock_ns() + _LATE_WAIT_NS
+        if live is not None and live.dropped is not None:
+            live.drops_before, live.dropped = self.totals.frames_dropped - live.dropped, None
         if live is None:
             path = self.run.path / f"{session.name}.pcapng"
-            json_path = path.with_suffix(".json")
-            try:
-                known = read_json(json_path)
-                file = SessionFile.reopen(path, self._header, self._pool)
-            except (StoreError, OSError, ValueError):
+            live = reopened(session, path, self._header, self._pool, self.totals.frames_dropped)
+            if live is None:
                 self.totals.frames += 1
                 self.totals.frames_not_written += 1
                 return None
-            live = LiveSession(
-                session, file, json_path, self.totals.frames_dropped - count(known, "tap", "frames_dropped")
-            )
-            file.frames_not_written = count(known, "file", "frames_not_written")
-            live.first_ns = count(known, "file", "first_frame_ns") or None
-            live.last_ns = count(known, "file", "last_frame_ns")
-            live.frames = count(known, "file", "frames") + file.frames_not_written
             self.totals.sessions_finished -= 1
             # Finishing reads the whole file once more. Late frames can come in a flood: so not for each of them.
             live.wait_ns = self._clock_ns() + _LATE_WAIT_NS
@@ -334,10 +299,12 @@ class SessionStore:
         """Finishes the sessions that could not be finished, until one fails again."""
         self._next_retry_ns = now_ns + _RETRY_EVERY_NS
         for session, live in list(self._unfinished.items()):
-            if not self._attempt(lambda live=live: self._finish_late(live)):  # type: ignore[misc]
+            if not self._attempt(lambda live=live: self._finish_file(live)):  # type: ignore[misc]
                 return False
             del self._unfinished[session]
-            self.totals.sessions_finished += 1
+            self._digesting.add(live)
+            if not self._digest_some():
+                return False
         return True
 
     def _attempt(self, write: Callable[[], None]) -> bool:

@@ -160,6 +160,13 @@ class OneForOne(RightServer):
         return "".join(c.upper() if len(c.upper()) == 1 else c for c in text).encode()
 
 
+class MixedTables(RightServer):
+    """Knows one letter of Unicode 17, and not the others."""
+
+    def capitals(self, message: bytes) -> bytes:
+        return super().capitals(message).replace("\ua7cf".encode(), "\ua7ce".encode())
+
+
 class Turkish(RightServer):
     """Takes the locale of a Turkish machine."""
 

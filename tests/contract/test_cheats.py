@@ -49,13 +49,15 @@ class Fault:
 
 
 FAULTS = [
-    Fault(RightServer, set(), PANEL | SMALL | TIME | {"gives-up", "backpressure", "slow-reader", "resets", "talks-on"}),
+    Fault(RightServer, set(), PANEL | SMALL | TIME | {"tables-of-one-age", "gives-up", "backpressure", "slow-reader",
+                                                      "resets", "talks-on"}),
     Fault(cheats.NoCapitals, {"one-line", "ascii", "sharp-s", "no-early-answer", "fin-unfinished", "silence"},
           {"one-line", "ascii", "sharp-s", "no-early-answer", "fin-unfinished", "silence", "empty-lf", "quit-lf",
            "quit-crlf", "quit-any-case", "quit-cut", "fin-only", "talks-on", "over-limit-unended", "silent-at-first"}),
     Fault(cheats.AsciiOnly, {"sharp-s", "ligatures", "greek-sigma", "dotless-i", "letters-cut",
                              "quit-dotless-i", "every-code-point"}, PANEL | {"every-code-point"}),
     Fault(cheats.OneForOne, {"sharp-s", "ligatures", "letters-cut", "every-code-point"}, PANEL | {"every-code-point"}),
+    Fault(cheats.MixedTables, {"tables-of-one-age"}, {"tables-of-one-age", "every-code-point", "one-line", "sharp-s"}),
     Fault(cheats.Turkish, {"dotless-i", "ascii", "latin-1", "not-quit", "pipelined", "quit-harms-nobody"}),
     Fault(cheats.Replaces, {"latin-1", "surrogate", "all-octets"}, PANEL | {"all-octets"}),
     Fault(cheats.EatsByteOrderMark, {"bom"}),

@@ -13,15 +13,19 @@ from __future__ import annotations
 import argparse
 import os
 import queue
+import re
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
+from threading import Thread
 
 from lab.grade import play
 from lab.grade.check import CAPTURES, Result, check
@@ -32,6 +36,7 @@ from lab.grade.progress import Work
 from tests.unit.grade.made import ANNA, ANNAS_SEAL_OF, RECORDED, solve, write_answers
 
 MOST_TRIES = 3
+_ROW = re.compile(r"\| \d\d [^|]*\| (\d+) of (\d+) \|")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -73,6 +78,12 @@ class BusyLab(play.Lab):
         return Path(self.__dict__["folder"])
 
 
+def todays_student() -> str:
+    """One of the twenty students, another one every day, so that the tests do not always play the same numbers.
+    ECHO_STUDENT names one."""
+    return os.environ.get("ECHO_STUDENT") or f"s{date.today().toordinal() % 20 + 1:04d}"
+
+
 def lab_of(project: str, number: int, captures: Path) -> play.Lab:
     """A lab under this project's name, in the network 198.18.NUMBER, that writes its captures there."""
     captures.mkdir(parents=True, exist_ok=True)
@@ -96,9 +107,51 @@ def played(
     forms = {"boolean": "no", "time": "1 s"}
     made = {q.id: predicted or (q.choices[0] if q.choices else forms.get(q.form, "1")) for q in exercise.predictions}
     seal = work.record_predictions(exercise, made) if made else ""
-    said: list[str] = []
-    work.keep_captures(exercise, play.Run(exercise, exercise.values(student, attempt, seal), lab, said.append).go())
-    return work.folder(exercise), said
+    values = exercise.values(student, attempt, seal)
+    hand = Hand(lab, values)
+    work.keep_captures(exercise, play.Run(exercise, values, lab, hand).go())
+    hand.ended()
+    return work.folder(exercise), hand.said
+
+
+@dataclass
+class Hand:
+    """What a student does whom a run tells that it is their turn: another process connects with the words that the run
+    says, and types the lines of the README, each one after the answer to the one before."""
+
+    lab: play.Lab
+    values: Mapping[str, str | int]
+    said: list[str] = field(default_factory=list)
+    _typing: list[Thread] = field(default_factory=list)
+
+    def __call__(self, words: str) -> None:
+        """Hear what the run says."""
+        self.said.append(words)
+        if "docker compose exec client-host socat" in words:
+            thread = Thread(target=self._type, args=(words.rpartition("socat")[2].split(),), daemon=True)
+            self._typing.append(thread)
+            thread.start()
+
+    def _type(self, address: list[str]) -> None:
+        lines = [f"GET /{self.values.get('page')} HTTP/1.1", "Host: server", f"User-Agent: {self.values['nonce']}", ""]
+        with subprocess.Popen(
+            ["docker", "compose", "exec", "-T", "client-host", "socat", *address],
+            cwd=self.lab.root,
+            env=dict(os.environ if self.lab.env is None else self.lab.env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as made:
+            assert made.stdin is not None
+            assert made.stdout is not None
+            for line in [*lines, "quit"]:
+                made.stdin.write(f"{line}\n".encode())
+                made.stdin.flush()
+                made.stdout.readline()
+
+    def ended(self) -> None:
+        """Nobody types any more."""
+        for thread in self._typing:
+            thread.join(30)
 
 
 def solved(exercise: Exercise, student: str, folder: Path) -> Result:
@@ -165,6 +218,7 @@ def run(
     for lab in labs:
         free.put(lab)
     rows: list[Row] = []
+    before_page = target.read_text(encoding="utf-8") if target is not None and target.exists() else ""
 
     def one(exercise: Exercise) -> Row:
         lab = free.get()
@@ -174,7 +228,7 @@ def run(
         free.put(lab)
         rows.append(row)
         if target is not None:
-            target.write_text(page(rows, students), encoding="utf-8")
+            target.write_text(page(rows, students, before_page), encoding="utf-8")
         took = sum(row.seconds) / max(len(row.seconds), 1)
         print(
             f"{exercise.name}: {row.passed} of {len(students)} passed, {took:.1f} s each", file=sys.stderr, flush=True
@@ -187,9 +241,11 @@ def run(
         return list(pool.map(one, sorted(exercises, key=lambda each: not each.scenario.through_wire)))
 
 
-def page(rows: Sequence[Row], students: Sequence[str]) -> str:
-    """The table as a page of the docs."""
+def page(rows: Sequence[Row], students: Sequence[str], before: str = "") -> str:
+    """The table as a page of the docs. before: the page as it was; rows of exercises that were not played stay."""
     rows = sorted(rows, key=lambda row: row.exercise.name)
+    kept = {line[2:4]: line for line in before.splitlines() if _ROW.match(line)}
+    named = {one.name[:2] for one in load_all()}
     lines = [
         "# Every exercise, played live",
         "",
@@ -205,13 +261,15 @@ def page(rows: Sequence[Row], students: Sequence[str]) -> str:
     ]
     for row in rows:
         took = sorted(row.seconds) or [0.0]
-        lines.append(
+        kept[row.exercise.name[:2]] = (
             f"| {row.exercise.name[:2]} {row.exercise.title} | {row.passed} of {len(students)} |"
             f" {row.unanswered_open} of {len(students)} | {row.refused_others} of {len(students) - 1} |"
             f" {row.again} | {took[len(took) // 2]:.1f}, {took[-1]:.1f} |"
         )
-    total = sum(row.passed for row in rows)
-    lines += ["", f"{total} of {len(rows) * len(students)} plays passed."]
+    told = [kept[number] for number in sorted(kept) if number in named]
+    counts = [match for line in told if (match := _ROW.match(line))]
+    total, plays = sum(int(match[1]) for match in counts), sum(int(match[2]) for match in counts)
+    lines += [*told, "", f"{total} of {plays} plays passed."]
     lines += [f"- {row.exercise.name}, {problem}" for row in rows for problem in row.problems]
     return "\n".join(lines) + "\n"
 
@@ -231,7 +289,9 @@ def main() -> int:
     reader = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     reader.add_argument("--ids", type=int, default=20, help="how many students")
     reader.add_argument("--only", default="", help="exercises whose name begins so, separated by commas")
-    reader.add_argument("--write", type=Path, help="write the page there")
+    reader.add_argument(
+        "--write", type=Path, help="write the page there; exercises that --only leaves out keep their row"
+    )
     reader.add_argument("--record", action="store_true", help="record anna's runs for the unit tests instead")
     reader.add_argument("--project", default="echolab-exercise-soak")
     reader.add_argument("--network", type=int, default=45, help="third number of the lab's network 198.18.N")

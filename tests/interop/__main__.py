@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import tempfile
 import time
@@ -13,13 +14,12 @@ from tests.live.conftest import Oracle
 
 TEXT = """# Every client with every server
 
-Made by `python3 -m tests.interop --write docs/interop.md`. For each pair a lab of its own was started (`SERVER=…
-CLIENT=… docker compose up`), played the demo, and then a
-conversation through a pipe: text in several scripts, an empty line, a line of 20,000 octets, 40 pipelined lines,
-`quit`. A tick means that both captures are certified, name both languages, and that tshark finds a full session, FINs
-from both sides, no bad or partial checksum, no lost segment, and in the streams exactly the octets that the protocol
-demands.
-In brackets: frames in the conversation's capture.
+Made by `{command}`. For each pair a lab of its own was started (`SERVER=…
+CLIENT=… docker compose up`), played the demo, and then a conversation through a pipe, once over IPv4 and once over
+IPv6: text in several scripts, an empty line, a line of 20,000 octets, 40 pipelined lines, `quit`. A tick means that all
+three captures are certified, name both languages, and that tshark finds full sessions, FINs from both sides, no bad or
+partial checksum, no lost segment, and in the streams exactly the octets that the protocol demands; and that the client
+printed exactly the answers. In brackets: frames in the two conversations' captures.
 
 """
 
@@ -32,7 +32,7 @@ def table(cells: list[Cell]) -> str:
     lines = ["| server \\ client | " + " | ".join(clients) + " |", "|---" * (len(clients) + 1) + "|"]
     for server in servers:
         row = [
-            f"✗ {cell.problem}" if cell.problem else f"✓ ({cell.session['frames']})"
+            f"✗ {cell.problem}" if cell.problem else f"✓ ({', '.join(map(str, cell.frames))})"
             for cell in (found[server, client] for client in clients)
         ]
         lines.append(f"| **{server}** | " + " | ".join(row) + " |")
@@ -59,7 +59,9 @@ def main() -> int:
     good = sum(1 for cell in cells if not cell.problem)
     print(f"{good} of {len(cells)} pairs")
     if wanted.write:
-        wanted.write.write_text(TEXT + table(cells) + f"\n{good} of {len(cells)} pairs.\n", encoding="utf-8")
+        command = shlex.join(["python3", "-m", "tests.interop", *sys.argv[1:]])
+        text = TEXT.format(command=command) + table(cells) + f"\n{good} of {len(cells)} pairs.\n"
+        wanted.write.write_text(text, encoding="utf-8")
     return 0 if good == len(cells) else 1
 
 

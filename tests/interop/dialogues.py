@@ -1,10 +1,12 @@
-"""The dialogues that a fingerprint is taken from: the same four, in the same order, for every client and server.
+"""The dialogues that a fingerprint is taken from: the same five, in the same order, for every client and server.
 
 demo       the lab's demo script, one line after the other's answer, ends with quit: the server closes first
 pipelined  the conversation of the interop matrix through a pipe, as fast as it goes, ends with quit
 paced      through a pipe as well, but we decide when each octet is written; ends with the input, so the client's FIN
            comes first
 ctrl-c     a person at the prompt types a line, gets the answer, and presses Ctrl-C
+unread     the same, but the answer has come only to the client's kernel when Ctrl-C is pressed: the client was stopped
+           (SIGSTOP) before, as a busy machine would do it
 
 "paced" is made to show Nagle's algorithm and delayed ACKs, on both sides. First some lines one after the other, so
 that each kernel believes in question and answer and keeps its ACKs back for a piggy-back ride. Then
@@ -18,6 +20,7 @@ that each kernel believes in question and answer and keeps its ACKs back for a p
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
@@ -25,20 +28,24 @@ import select
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from docker.models.containers import Container
 
 from tests.interop.matrix import EXPECTED, SENT
 from tests.live.conftest import ROOT, Lab, until
 
-NAMES = ("demo", "pipelined", "paced", "ctrl-c")
+NAMES = ("demo", "pipelined", "paced", "ctrl-c", "unread")
 FLUSH_MS = 20
 PACE_S = 0.005
 ROUNDS = 5
 WARM_UP_LINES = 6  # Linux waits for some question and answer before it delays ACKs (tcp_event_data_sent)
 
 CURSOR = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")  # Node's readline moves it after its prompt
+
+ESTABLISHED = "01"  # in /proc/net/tcp
 
 Sessions = dict[str, dict[str, Any]]
 
@@ -75,6 +82,7 @@ def play(pair: tuple[str, str], captures: Path, project: str, wanted: tuple[str,
         "pipelined": pipelined,
         "paced": paced,
         "ctrl-c": ctrl_c,
+        "unread": unread,
     }
     try:
         lab.down()
@@ -133,6 +141,32 @@ def warm_up(talker: Talker) -> None:
 
 
 def ctrl_c(lab: Lab) -> None:
+    with at_the_prompt(lab) as talker:
+        talker.write(b"hello\r")
+        talker.read_until(b"> ")
+        talker.write(b"\x03")
+        must_end(talker.process)
+
+
+def unread(lab: Lab) -> None:
+    with at_the_prompt(lab) as talker:
+        client = one_off(lab)
+        lab.container("server").pause()
+        try:
+            talker.write(b"hello\r")
+            until(lambda: waiting_octets(lab, "server-host"), "the line, in the server's kernel")
+            signal_all(client, "STOP")
+        finally:
+            lab.container("server").unpause()
+        until(lambda: waiting_octets(lab, "client-host"), "the answer, in the client's kernel")
+        signal_all(client, "INT")  # it waits, until the client may run again: then it comes before all else
+        signal_all(client, "CONT")
+        must_end(talker.process)
+
+
+@contextlib.contextmanager
+def at_the_prompt(lab: Lab) -> Iterator[Talker]:
+    """A client on a terminal; it has connected, and its prompt is there."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         ["docker", "compose", "-p", lab.project, "run", "--rm", "client"],
@@ -147,14 +181,34 @@ def ctrl_c(lab: Lab) -> None:
     talker = Talker(process, leader, leader)
     try:
         talker.read_until(b"> ")
-        talker.write(b"hello\r")
-        talker.read_until(b"> ")
-        talker.write(b"\x03")
-        if process.wait(20) != 130:
-            raise ValueError(f"after Ctrl-C the client ended with status {process.returncode}, not 130")
+        yield talker
     finally:
         end(process)
         os.close(leader)
+
+
+def must_end(process: subprocess.Popen[bytes]) -> None:
+    if process.wait(20) != 130:
+        raise ValueError(f"after Ctrl-C the client ended with status {process.returncode}, not 130")
+
+
+def one_off(lab: Lab) -> Container:
+    """The container that `docker compose run` started; its prompt may be there before the engine says that it runs."""
+    label = "com.docker.compose"
+    names = [f"{label}.project={lab.project}", f"{label}.service=client", f"{label}.oneoff=True"]
+    return until(lambda: lab.docker.containers.list(filters={"label": names}), "the client's container")[0]
+
+
+def signal_all(container: Container, name: str) -> None:
+    """A signal to every process of a container but its first, which does nothing but wait for the others."""
+    container.exec_run(["sh", "-c", f"kill -{name} -1"])
+
+
+def waiting_octets(lab: Lab, host: str) -> int:
+    """How many octets of the connection on port 7 wait in this host's kernel for their program to read them."""
+    table = lab.container(host).exec_run(["cat", "/proc/net/tcp", "/proc/net/tcp6"]).output.decode()
+    rows = [line.split() for line in table.splitlines() if ":0007 " in line]
+    return sum(int(row[4].partition(":")[2], 16) for row in rows if row[3] == ESTABLISHED)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

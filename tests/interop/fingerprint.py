@@ -40,7 +40,8 @@ def measure(
     problems, facts = [], {}
     for (name, session), segments in zip(sessions.items(), every, strict=True):
         facts[name] = facts_of(segments)
-        if session["verdict"] != "complete" or not session["certificate"]["complete"]:
+        may_end = ("complete", "reset") if name == "unread" else ("complete",)
+        if session["verdict"] not in may_end or not session["certificate"]["complete"]:
             problems.append(f"{name}: {session['verdict']}: {'; '.join(session['certificate']['reasons'])}")
         if session["languages"] != {"server": pair[0], "client": pair[1]}:
             problems.append(f"{name}: the JSON names {session['languages']}")

@@ -1,4 +1,5 @@
-"""Every client with every server: one lab a pair, one conversation, one certified capture, judged by tshark.
+"""Every client with every server: one lab a pair, one conversation over each IP version, each with a certified
+capture, judged by tshark.
 
 The conversation has text in several scripts, an empty line, a long line, and lines that are sent before the ones
 before them are answered (pipelined), and ends with quit. It comes through a pipe, so that the client sends as fast as
@@ -24,6 +25,12 @@ LINES = (
 )
 SENT = "".join(f"{line}\n" for line in (*LINES, "quit")).encode()
 EXPECTED = "".join(f"{line.upper()}\n" for line in LINES).encode() + b"Good bye\n"
+HOSTS = {"server": 4, "server6": 6}  # the server's names in the lab, and the version of IP that each stands for
+LOST = ("tcp.checksum.partial", "tcp.analysis.lost_segment", "tcp.analysis.ack_lost_segment")
+COLUMNS = (
+    *("ip.version", "tcp.completeness", "tcp.flags.fin", "tcp.srcport", "tcp.checksum.status"),
+    *LOST,
+)
 
 
 def languages() -> list[str]:
@@ -33,12 +40,12 @@ def languages() -> list[str]:
 
 @dataclass(frozen=True)
 class Cell:
-    """One pair's result. problem: empty if all went well."""
+    """One pair's result. problem: empty if all went well. frames: of the conversation over IPv4, and over IPv6."""
 
     server: str
     client: str
     problem: str
-    session: dict[str, Any]
+    frames: tuple[int, ...]
 
 
 def play(pair: tuple[str, str], captures: Path, oracle: Oracle, project: str) -> Cell:
@@ -51,28 +58,37 @@ def play(pair: tuple[str, str], captures: Path, oracle: Oracle, project: str) ->
         before = len(lab.ended())
         lab.up()
         until(lambda: len(lab.ended()) > before, f"the demo session of {pair}", deadline_s=30)
-        done = lab.client(SENT)
-        session = until(lambda: lab.ended()[before + 1 :], f"the session of {pair}", deadline_s=30)[0]
-        problem = judge(lab.ended()[before], None, oracle, pair) or judge(session, done.stdout, oracle, pair)
-        return Cell(server, client, problem, session)
+        problem = judge(lab.ended()[before], None, oracle, pair)
+        frames = []
+        for number, (host, version) in enumerate(HOSTS.items(), 1):
+            done = lab.client(SENT, ECHO_HOST=host)
+            session = until(
+                lambda number=number: lab.ended()[before + number :], f"{pair}'s session with {host}", deadline_s=30
+            )[0]
+            problem = problem or judge(session, done.stdout, oracle, pair, version)
+            frames.append(session["frames"])
+        return Cell(server, client, problem, tuple(frames))
     finally:
         lab.down()
 
 
-def judge(session: dict[str, Any], stdout: str | None, oracle: Oracle, pair: tuple[str, str]) -> str:
-    """What is wrong with a session and its capture; empty if nothing is. stdout: what the client printed, if it
-    matters."""
+def judge(session: dict[str, Any], stdout: str | None, oracle: Oracle, pair: tuple[str, str], version: int = 4) -> str:
+    """What is wrong with a session and its capture; empty if nothing is. stdout: what the client printed, if it was
+    the conversation. version: of IP."""
     if session["verdict"] != "complete" or not session["certificate"]["complete"]:
         return f"{session['verdict']}: {'; '.join(session['certificate']['reasons'])}"
     if session["languages"] != {"server": pair[0], "client": pair[1]}:
         return f"the JSON names {session['languages']}"
     path: Path = session["_path"]
-    if {row[0] for row in oracle.fields(path, "tcp", "tcp.completeness")} != {"31"}:
+    rows = oracle.fields(path, "tcp", *COLUMNS)  # all in one question: a container is started for each
+    seen = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    if {row["ip.version"] for row in seen} != {str(version)}:
+        return f"it does not run over IPv{version}"
+    if {row["tcp.completeness"] for row in seen} != {"31"}:
         return "tshark does not call it a full session"
-    bad = "tcp.checksum.status==0||tcp.checksum.partial||tcp.analysis.lost_segment||tcp.analysis.ack_lost_segment"
-    if oracle.fields(path, bad, "frame.number"):
+    if any(row["tcp.checksum.status"] == "0" or any(row[name] for name in LOST) for row in seen):
         return "tshark sees bad checksums or lost segments"
-    if len({row[0] for row in oracle.fields(path, "tcp.flags.fin==1", "tcp.srcport")}) != 2:
+    if len({row["tcp.srcport"] for row in seen if row["tcp.flags.fin"] in ("1", "True")}) != 2:
         return "not both sides sent a FIN"
     if stdout is None:
         return ""
@@ -81,4 +97,6 @@ def judge(session: dict[str, Any], stdout: str | None, oracle: Oracle, pair: tup
         return f"the client sent {len(sent)} octets, not the {len(SENT)} of the conversation"
     if received != EXPECTED:
         return f"the server answered {len(received)} octets that are not the expected {len(EXPECTED)}"
-    return "" if "Good bye" in stdout else "the client did not print Good bye"
+    if stdout.encode() != EXPECTED:
+        return f"the client printed {stdout[-60:]!r} at last, not the answers"
+    return ""

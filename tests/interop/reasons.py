@@ -42,6 +42,24 @@ WAITING = {
 }
 
 
+def ctrl_c(cells: Cells) -> str:
+    text = """The program ends without a word to the server; but the kernel cleans up behind it, and closes what it had
+    open. A socket from which everything was read is closed with a FIN, so the server sees a client that has nothing
+    more to say, as at the end of an input. If an answer lies there unread, the kernel sends a RST instead (RFC 1122
+    §4.2.2.13): the text is lost, and the server shall know. At a prompt all answers are read, so it is a FIN. To see
+    the other, the client was stopped (SIGSTOP) after it had sent a line, until the answer lay in its kernel; then
+    Ctrl-C came, and only then might it go on."""
+    found = groups("client-unread", cells)
+    resets, fins = found.pop("RST", []), found.pop("FIN alone", [])
+    if resets:
+        text += f" Clients in {listed(resets)} end with a RST then."
+    if fins:
+        text += f" Those in {listed(fins)} still read the answer before they look at the signal: a FIN."
+    for value, languages in found.items():
+        text += f" Those in {listed(languages)}: {value}."
+    return " ".join(text.split())
+
+
 def nodelay(cells: Cells) -> str:
     found = groups("server-nodelay", cells)
     text = (
@@ -218,13 +236,7 @@ REASONS = (
     Reason(
         "ctrl-c",
         "Ctrl-C",
-        always(
-            """The program ends without a word to the server; but the kernel cleans up behind it, and closes what it
-            had open. A socket from which everything was read is closed with a FIN, so the server sees a client that
-            has nothing more to say, as at the end of an input. If an answer lay there unread, the kernel would send a
-            RST instead (RFC 1122 §4.2.2.13): the text is lost, and the server shall know. At a prompt all answers are
-            read, so it is a FIN in every language."""
-        ),
+        ctrl_c,
         (
             ("client", "ctrl-c", "what Ctrl-C does in the program"),
             ("server", "peer-ended", "what the server does then"),

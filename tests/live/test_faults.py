@@ -6,144 +6,45 @@ What a capture has lost must be told by the capture; what was finished before, a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lab.store.index import SessionEntry, sessions
 from lab.store.reader import read_capture
-from lab.store.sections import Interface
-from tests.live.conftest import Lab, Oracle, private_folder, until
+from tests.live.conftest import Oracle, until
+from tests.live.faults import Bench, bench_of, certified, digest, dropped_in_file, interface_of, reasons, say
+from tests.marked import MARK
 
-Facts = dict[str, Any]
 OWNER = 12345
 """Who owns the captures in the test of strange files: neither root, who may read everything, nor anybody else here."""
 ASK = """
-import json, subprocess, sys
+import contextlib, io, json, sys, traceback
+from lab.cli.command import main
 answers = {}
 for words in json.load(sys.stdin):
-    done = subprocess.run(["python3", "-m", "lab", *words, "--captures", "/captures"], capture_output=True, text=True)
-    answers[" ".join(words)] = [done.returncode, done.stdout, done.stderr]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            code = main([*words, "--captures", "/captures"])
+        except SystemExit as end:
+            code = end.code
+        except BaseException:
+            code = traceback.format_exc()
+    answers[" ".join(words)] = [code, out.getvalue(), err.getvalue()]
 print(json.dumps(answers))
 """
-
-
-class Bench:
-    """The lab without a tap; ``tap`` starts one with its own folder and settings."""
-
-    def __init__(self, lab: Lab, new_folder: Callable[[], Path]) -> None:
-        self.lab = lab
-        self.new_folder = new_folder
-        self.env = dict(lab.env)
-
-    def tap(self, captures: Path | None = None, **settings: str) -> Path:
-        """A new tap, capturing. Returns its captures folder."""
-        self.lab.captures = captures or self.new_folder()
-        self.lab.env = {**self.env, "ECHO_CAPTURES": str(self.lab.captures), "ECHO_LADDER": "off", **settings}
-        self.lab.compose("up", "--detach", "--no-deps", "--wait", "--force-recreate", "--timeout", "5", "server-tap")
-        return self.lab.captures
-
-    def signal(self, name: str) -> None:
-        """A signal to the tap, through the engine: after SIGKILL the engine does not start it again."""
-        self.lab.container("server-tap").kill(signal=name)
-
-    def start(self) -> None:
-        """The same tap again."""
-        self.lab.compose("up", "--detach", "--no-deps", "--wait", "server-tap")
-
-    def said(self) -> list[str]:
-        """What the tap has logged, line by line; it never logs a traceback."""
-        text = self.lab.container("server-tap").logs().decode()
-        assert "Traceback" not in text, text
-        return [line for line in text.splitlines() if line.startswith("tap: ")]
-
-    def running(self) -> bool:
-        return bool(self.lab.container("server-tap").attrs["State"]["Running"])
-
-    def play(self) -> Facts:
-        """A whole session; its JSON when it has ended."""
-        before = len(self.lab.ended())
-        with self.talk() as connection:
-            say(connection, b"hello\n", b"HELLO\n")
-        return until(lambda: self.lab.ended()[before:], f"a new session's end\n{self.lab.tail()}")[-1]
-
-    @contextmanager
-    def talk(self) -> Iterator[socket.socket]:
-        """A connection; at the end of the block it is closed as the protocol wants it."""
-        with self.lab.connect() as connection:
-            yield connection
-            say(connection, b"quit\n", b"Good bye\n")
-            assert connection.recv(1) == b""
-
-    def facts(self, name: str) -> Facts:
-        """The JSON of the session with this name as it is now."""
-        return next(one for one in self.lab.sessions() if one["name"] == name)
-
-    def in_progress(self, frames: int) -> Facts:
-        """The open session, once its file holds so many frames."""
-
-        def found() -> list[Facts]:
-            running = [one for one in self.lab.sessions() if one["verdict"] == "open"]
-            return [one for one in running if len(read_capture(one["_path"]).packets) >= frames]
-
-        return until(found, f"an open session with {frames} frames")[0]
-
-
-def say(connection: socket.socket, text: bytes, answer: bytes) -> None:
-    """Send a text and take the answer, which must be this one."""
-    connection.sendall(text)
-    got = b""
-    while len(got) < len(answer):
-        piece = connection.recv(65536)
-        assert piece, f"the server closed after {got!r}"
-        got += piece
-    assert got == answer
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def interface_of(facts: Facts) -> Interface:
-    """The interface as the session's file describes it."""
-    return read_capture(facts["_path"]).interfaces[0]
-
-
-def dropped_in_file(facts: Facts) -> int | None:
-    """What the closing statistics say of drops."""
-    statistics = interface_of(facts).statistics
-    assert statistics is not None
-    return statistics.dropped
-
-
-def certified(facts: Facts) -> bool:
-    return facts["verdict"] == "complete" and facts["certificate"] == {"complete": True, "reasons": []}
-
-
-def reasons(facts: Facts) -> str:
-    assert facts["certificate"]["complete"] is False, facts
-    return " ".join(facts["certificate"]["reasons"])
 
 
 @pytest.fixture(scope="module")
 def stage(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """Hosts, server and gate of a lab of their own."""
-    lab = Lab("echolab-faults", private_folder(tmp_path_factory, "faults"), "198.18.135", "2001:db8:135")
-    lab.down()
-    try:
-        lab.compose("up", "--detach", "--wait", "--quiet-pull", "server", "gate")
-        yield Bench(lab, lambda: private_folder(tmp_path_factory, "faults"))
-    finally:
-        lab.down()
+    with bench_of("echolab-faults", 135, tmp_path_factory) as bench:
+        yield bench
 
 
 def test_a_tap_killed_in_a_session_leaves_a_file_to_its_last_flush_and_the_next_goes_on(
@@ -257,6 +158,7 @@ def test_frames_that_the_kernel_drops_while_the_tap_stands_still_are_counted_aga
         stage.signal("SIGCONT")
         until(lambda: any("the kernel dropped" in said for said in stage.said()), "the tap's word of the drops")
         say(quiet, b"again\n", b"AGAIN\n")
+    until(lambda: len(stage.lab.ended()) == 2, "the end of the quiet session")
     after = stage.play()
     # The end of the loud session was dropped: for the tap it goes on until the tap is stopped.
     stage.lab.compose("stop", "server-tap")
@@ -393,7 +295,7 @@ def test_strange_files_in_captures_stop_neither_the_tap_nor_the_command_and_each
     ]
     done = subprocess.run(
         [
-            *("docker", "run", "--rm", "-i", "--network", "none", "--user", str(OWNER), "--cap-drop", "ALL"),
+            *("docker", "run", "--rm", "-i", *MARK, "--network", "none", "--user", str(OWNER), "--cap-drop", "ALL"),
             *("-v", f"{captures}:/captures:ro", "--entrypoint", "python3"),
             *(stage.lab.container("server-tap").image.tags[0], "-c", ASK),
         ],

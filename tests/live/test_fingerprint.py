@@ -12,7 +12,7 @@ def test_a_servers_nodelay_and_a_clients_nagle_show_in_a_certified_capture(
     images: None, oracle: Oracle, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = private_folder(tmp_path_factory, "fingerprint")
-    cell = measure(("c", "python"), folder, oracle, PROJECT, ("demo", "paced", "ctrl-c"))
+    cell = measure(("c", "python"), folder, oracle, PROJECT, ("demo", "paced", "ctrl-c", "unread"))
     assert cell.problem == ""
     values = cell.values
     assert values["server-nodelay"] == "at once"
@@ -22,4 +22,5 @@ def test_a_servers_nodelay_and_a_clients_nagle_show_in_a_certified_capture(
     assert str(values["client-quit"]).endswith("server first")
     assert str(values["server-input-end"]).endswith("client first")
     assert values["client-ctrl-c"] == "FIN alone"
+    assert values["client-unread"] in ("RST", "FIN alone")  # whether it reads the answer before it hears the signal
     assert "server-long" not in values  # the conversation through a pipe was not asked for

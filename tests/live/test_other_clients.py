@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.interop.others import TOOLS, Tool, answer, images, play
+from tests.interop.others import TOOLS, Tool, images, play
 from tests.live.conftest import Lab, Oracle
 
 
@@ -18,9 +18,3 @@ def test_a_program_that_nobody_here_wrote_is_served(
     tool: Tool, lab: Lab, oracle: Oracle, built: tuple[str, str]
 ) -> None:
     assert play(lab, oracle, tool, built) == ""
-
-
-def test_the_expected_answer_is_not_the_question() -> None:
-    assert answer(b"a\r\nQuit\nmore\n") == b"A\r\nGood bye\n"
-    assert answer("ß\n\xe9".encode("latin-1")) == b"\xdf\n\xe9"
-    assert answer(b"x") == b"X"

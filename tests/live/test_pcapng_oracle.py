@@ -18,6 +18,7 @@ from lab.store.reader import read_capture
 from lab.store.recover import recover
 from lab.wire.frame import Direction
 from tests.live.oracle_box import ADDRESSES, ROOT, Tools, conversation, finished, oracle_box, record
+from tests.marked import LABELS
 from tests.unit.store.scenes import START_NS, Bench, FakeSession
 
 
@@ -50,14 +51,16 @@ def test_every_frame_has_its_time_direction_names_and_comment(tools: Tools, benc
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_capinfos_tells_who_captured_what_where_and_how_it_ended(tools: Tools, bench: Bench, version: int) -> None:
-    told = tools.info(finished(bench, version))
+    path = finished(bench, version)
+    told = tools.info(path)
     for line in (
         "File timestamp precision:  nanoseconds (9)",
         "Number of packets:   8",
         "Capture hardware:    x86_64",
         "Capture oper-sys:    Linux 6.18",
         "Capture application: Echo Lab 0.1.0 (server-tap)",
-        f"Capture comment:     Session 0001-client-40000-v{version}. Verdict: complete. Certificate: complete;",
+        "Verdict: complete. Certificate: complete; every frame of this session is in this file.",
+        f"Capture comment:     Session 0001-client-40000-v{version} of run {path.parent.name}. Verdict: complete.",
         "Name = eth0",
         "Description = eth0 of the echo server, offloads off",
         "Filter string = tcp or arp",
@@ -88,7 +91,10 @@ def test_a_file_in_progress_grows_under_its_reader(tools: Tools, bench: Bench) -
         record(bench, session, steps[:number] if number == 3 else steps[3:5], 0 if number == 3 else 3003)
         bench.store.flush()
         assert [row[0] for row in tools.fields(path, "frame.comment")] == [step[2] for step in steps[:number]]
-        assert "Capture comment:     This session is still in progress" in tools.info(path)
+        assert (
+            f"Capture comment:     Session 0001-growing of run {path.parent.name} is still in progress"
+            in tools.info(path)
+        )
     assert "Number of stat entries = 0" in tools.info(path)
 
 
@@ -184,6 +190,7 @@ def test_on_a_full_disk_files_stay_readable_and_the_gap_is_told(tools: Tools) ->
         "echolab/lab",
         ["python3", "-c", FULL_DISK],
         remove=True,
+        labels=LABELS,
         network_mode="none",
         user=f"{out.stat().st_uid}:{out.stat().st_gid}",
         environment={"PYTHONPATH": "/repo", "PYTHONDONTWRITEBYTECODE": "1"},

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from scapy.layers.l2 import ARP, Ether
 
+from lab.cli.replay import replay
 from lab.wire.frame import Direction
-from tests.live.oracle_box import CLIENT_MAC, PROFILE, Tools, conversation, finished, oracle_box, record
+from lab.wire.packet import Segment
+from lab.wire.parse import parse
+from tests.live.oracle_box import CLIENT_MAC, PROFILE, ROOT, Tools, conversation, finished, oracle_box, record
 from tests.unit.store.scenes import Bench, FakeSession
 
 
@@ -85,17 +90,57 @@ def test_the_colours_go_by_role(tools: Tools, bench: Bench) -> None:
     assert set(rules) == set(names)
 
 
-def test_every_button_is_a_filter_that_tshark_takes_and_finds_its_frames(tools: Tools, bench: Bench) -> None:
-    path = finished(bench, 4)
-    buttons = {}
+def buttons() -> dict[str, str]:
+    """The display filter behind each button's label."""
+    found = {}
     for line in profile_list("dfilter_buttons"):
         shown, label, expression, words = re.findall(r'"([^"]*)"', line)
         assert shown == "TRUE"
         assert words
-        buttons[label] = expression.replace(r"\x22", '"')
-    assert list(buttons) == ["Handshake", "Data", "Teardown", "Trouble"]
-    found = {
+        found[label] = expression.replace(r"\x22", '"')
+    assert list(found) == ["Handshake", "Data", "Teardown", "Trouble"]
+    return found
+
+
+def pressed(tools: Tools, path: Path) -> dict[str, list[int]]:
+    """The numbers of the frames that each button shows."""
+    return {
         label: [int(row[0]) for row in tools.fields(path, "frame.number", options="-C EchoLab", condition=expression)]
-        for label, expression in buttons.items()
+        for label, expression in buttons().items()
     }
+
+
+def test_every_button_is_a_filter_that_tshark_takes_and_finds_its_frames(tools: Tools, bench: Bench) -> None:
+    found = pressed(tools, finished(bench, 4))
     assert found == {"Handshake": [1, 2, 3], "Data": [4, 5], "Teardown": [6, 7], "Trouble": []}
+
+
+@pytest.mark.parametrize("name", ["lossy-server", "lossy-client-v6", "reset-by-server-v6", "refused", "unanswered"])
+def test_the_buttons_show_what_they_shall_in_a_capture_with_trouble(tools: Tools, name: str) -> None:
+    """tshark beside our own parser and tracker, which know no Wireshark."""
+    golden = ROOT / "tests" / "golden" / f"{name}.pcapng"
+    shutil.copy(golden, tools.folder)
+    [session] = replay(golden)
+    segments = {number: parse(one.frame) for number, one in enumerate(session.frames, 1)}
+    tcp = {number: one for number, one in segments.items() if isinstance(one, Segment)}
+    again = {n for n, one in enumerate(session.frames, 1) if {"retransmission", "out-of-order"} & {*one.note.trouble}}
+    resets = {n for n, one in tcp.items() if one.flags & 4}
+    assert again | resets, "a capture without trouble shows nothing here"
+    found = pressed(tools, tools.folder / golden.name)
+    assert found["Data"] == [n for n, one in tcp.items() if one.payload]
+    assert found["Teardown"] == [n for n, one in tcp.items() if one.flags & 5]
+    kinds = {n: one.note.kind for n, one in enumerate(session.frames, 1)}
+    assert found["Handshake"] == [n for n, kind in kinds.items() if kind in ("syn", "syn-ack", "handshake-ack")]
+    assert again | resets <= set(found["Trouble"])
+    plain = {n for n, one in enumerate(session.frames, 1) if not one.note.trouble} - resets
+    assert not plain & set(found["Trouble"]), "nobody is sent to look where nothing is wrong"
+
+
+def test_a_segment_with_a_wrong_checksum_is_trouble(tools: Tools, bench: Bench) -> None:
+    session = FakeSession("0001-damaged", 1)
+    bench.open(session)
+    steps = conversation(4)
+    octets, direction, comment = steps[3]
+    record(bench, session, [*steps[:3], (octets[:-1] + b"?", direction, comment), *steps[3:]])
+    bench.end(session)
+    assert 4 in pressed(tools, bench.folder / "0001-damaged.pcapng")["Trouble"]

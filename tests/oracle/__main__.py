@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.oracle.box import Box, oracle, sessions_below
 from tests.oracle.compare import compare
-from tests.oracle.made import frames_of, write
+from tests.oracle.made import LANES, WAYS, frames_of, write
 from tests.oracle.real import hear_witnesses, stage
 from tests.oracle.table import Summary, document
 
@@ -67,8 +67,8 @@ def run(folder: Path, options: argparse.Namespace) -> tuple[Summary, list[str], 
         f" to 50 at once: {', '.join(kinds)}. Losses are real too: sockets that drop what reaches them, after the tap"
         " saw it.",
         f"{summary.sessions - len(real)} sessions from made frames, for what kernels do not do on request: frames lost"
-        " before the tap, in another order, damaged, sent again at random. Half of them went through the tracker, half"
-        " through the fast lane.",
+        " before the tap, in another order, damaged, sent again at random. They went into files by the"
+        f" tracker and by the fast lanes in {' and '.join(LANES)} in turn.",
         f"By their own count, the kernels sent {played.retransmitted['client']} (client) and"
         f" {played.retransmitted['server']} (server) segments again.",
         f"The comparison of all of them took {compared_s:.0f} s.",
@@ -77,11 +77,12 @@ def run(folder: Path, options: argparse.Namespace) -> tuple[Summary, list[str], 
 
 
 def make(folder: Path, sessions: int, seed: int) -> None:
-    """Made sessions, in traces of a few at a time: through the tracker and the fast lane, given up and stopped."""
+    """Made sessions, in traces of a few at a time: by the tracker and both fast lanes, given up and stopped."""
     number = 0
+    most = min(SESSIONS_A_TRACE, -(-sessions // len(WAYS)))
     while sessions > 0:
-        size = min(SESSIONS_A_TRACE, sessions)
-        write(folder, frames_of(seed * 1000 + number, size), fast=bool(number % 2), stopped=number % 4 > 1)
+        size = min(most, sessions)
+        write(folder, frames_of(seed * 1000 + number, size), WAYS[number % len(WAYS)], stopped=number % 4 > 1)
         sessions -= size
         number += 1
 

@@ -71,6 +71,8 @@ def verdict(case: Case, theirs: str) -> Finding:
     """tcptrace knows three: yes (both ends sent SYN and FIN), RESET (there was a RST), no."""
     told = case.facts["verdict"]
     ours = {"complete": "yes", "reset": "RESET", "refused": "RESET"}.get(told, "no")
+    if told == "midstream" and case.facts["reset_by"]:
+        ours = "RESET"
     reasons: dict[Difference, int] = {}
     if told == "complete" and theirs == "RESET" and case.side(0)["rsts"] + case.side(1)["rsts"]:
         reasons = {known.RESET_AFTER_END: 1}

@@ -2,7 +2,7 @@
 are not in the capture.
 
 The frames are made by tests/unit/capture/traffic.py, half of them over IPv6. Everything behind that is the lab's own:
-the tracker, or the fast lane with the tracker behind it, and the store that writes the files.
+the tracker, or one of the two fast lanes with the tracker behind it, and the store that writes the files.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from lab.session.session import Session
 from lab.session.tracker import Tracker
 from lab.store.sessions import SessionStore
 from lab.wire.frame import Direction, Frame
+from tests.unit.capture.library import Blocks
 from tests.unit.capture.traffic import Talk, checksum, pile_of
 from tests.unit.store.scenes import INTERFACE, NAMES, RUN, SECTION
 
@@ -25,6 +26,9 @@ TROUBLES = (0.0, 0.05, 0.3, 1.0)
 PILE_FRAMES = 500
 FIRST_PORT, PORTS = 10_000, 50_000
 AFTER_EVERY_LIMIT_NS = 400_000_000_000
+LANES = ("NumPy", "C")
+WAYS = ("the tracker", *LANES)
+"""How frames get into files: one by one, by the lane in NumPy, by the lane in C (which is what a tap has)."""
 
 
 def frames_of(seed: int, sessions: int) -> list[Frame]:
@@ -55,8 +59,8 @@ def with_checksum_ffff(octets: bytes) -> bytes:
     return blank[: tcp + 16] + b"\xff\xff" + octets[tcp + 18 : text] + struct.pack("!H", word) + octets[text + 2 :]
 
 
-def write(captures: Path, frames: list[Frame], fast: bool, stopped: bool = False) -> Path:
-    """Put frames through the tracker (or, if fast, through the fast lane) into files. Returns the run's folder.
+def write(captures: Path, frames: list[Frame], way: str, stopped: bool = False) -> Path:
+    """Put frames into files by one of WAYS. Returns the run's folder.
 
     stopped: whether the tap is stopped while sessions are open; else they are given up when they are silent for long.
     """
@@ -69,16 +73,27 @@ def write(captures: Path, frames: list[Frame], fast: bool, stopped: bool = False
         for event in events:
             store.handle(event)
 
-    def bulk(session: Session, octets: bytes, count: int, last_ns: int) -> None:
+    taken: list[int] = []  # by a lane, run by run
+
+    def bulk(session: Session, octets: bytes | memoryview, count: int, last_ns: int) -> None:
+        taken.append(count)
         store.handle_run(session, octets, count, last_ns)
 
-    if fast:
+    piles = [frames[at : at + PILE_FRAMES] for at in range(0, len(frames), PILE_FRAMES)]
+    if way == "NumPy":
         lane = FastLane(tracker, act, bulk)
-        for at in range(0, len(frames), PILE_FRAMES):
-            lane.take(pile_of(frames[at : at + PILE_FRAMES]))
+        for pile in piles:
+            lane.take(pile_of(pile))
+    elif way == "C":
+        blocks = Blocks(tracker, act, bulk)
+        for pile in piles:
+            blocks.take(pile)
+        blocks.lane.close()
     else:
         for frame in frames:
             act(tracker.feed(frame))
+    if bool(taken) != (way in LANES):
+        raise ValueError(f"by {way}: the lane took {sum(taken)} of {len(frames)} frames")
     end_ns = max(frame.time_ns for frame in frames) + (0 if stopped else AFTER_EVERY_LIMIT_NS)
     act(tracker.stop(end_ns))
     store.close()

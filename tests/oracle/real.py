@@ -17,11 +17,12 @@ from typing import Any
 from docker.models.containers import Container
 
 from tests.live.conftest import Lab, until
+from tests.marked import LABELS
 from tests.oracle.case import Finding
-from tests.oracle.traffic import peers
 
 TRAFFIC = Path(__file__).resolve().parent / "traffic"
 PLAY_DEADLINE_S = 240
+IDLE_S = 6
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Stage:
             [f"/traffic/{program}", *arguments],
             name=f"{self.lab.project}-{program.removesuffix('.py')}",
             entrypoint="python3",
+            labels=LABELS,
             network_mode=f"container:{self.lab.container(host).id}",
             user="0:0",
             cap_drop=["ALL"],
@@ -55,8 +57,12 @@ class Stage:
         )
 
     def play(self, sessions: int, seed: int) -> Played:
-        """Play so many connections, wait until what they left behind has settled, and stop the tap."""
+        """Play so many connections, wait until what they left behind has settled, and stop the tap.
+
+        A few of them are open before the tap starts.
+        """
         before = self._retransmitted()
+        early = self._early(2 + sessions // 40, seed)
         client: Container = self._start("client-host", "mixed.py", str(sessions), str(seed), detach=True)
         try:
             status = client.wait(timeout=PLAY_DEADLINE_S)["StatusCode"]
@@ -66,6 +72,7 @@ class Stage:
         if status:
             raise ValueError(f"the clients of the mixed sessions ended with {status}: {output}")
         *told, last = [json.loads(line) for line in output.splitlines()]
+        told = early + told
         if last["troubles"]:
             raise ValueError(f"some connections did not come about: {last['troubles']}")
         until(lambda: self._settled(told), "the end of every session that has one", 60)
@@ -73,11 +80,25 @@ class Stage:
         self.lab.compose("stop", "server-tap")
         return Played(told, again)
 
+    def _early(self, sessions: int, seed: int) -> list[dict[str, Any]]:
+        """Start the tap when so many connections are open, and let them go on. Returns what they told."""
+        client: Container = self._start("client-host", "early.py", str(sessions), str(seed), detach=True)
+        try:
+            until(lambda: b"open" in client.logs(), "the connections that shall be there before the tap")
+            self.lab.compose("up", "--detach", "--no-deps", "--wait", "server-tap")
+            client.kill(signal="SIGUSR1")
+            status = client.wait(timeout=PLAY_DEADLINE_S)["StatusCode"]
+            output = client.logs(stdout=True, stderr=True).decode()
+        finally:
+            client.remove(force=True)
+        if status:
+            raise ValueError(f"the connections from before the tap ended with {status}: {output}")
+        return [json.loads(line) for line in output.splitlines()[1:]]
+
     def _settled(self, told: list[dict[str, Any]]) -> bool:
-        """Whether every connection has its session, and none is open but those that nobody answered."""
+        """Whether every connection has its session, and none is open."""
         sessions = self.lab.sessions()
-        open_ports = {one["server"]["port"] for one in sessions if one["verdict"] == "open"}
-        return len(sessions) >= len(told) and open_ports <= {peers.DEAF}
+        return len(sessions) >= len(told) and all(one["verdict"] != "open" for one in sessions)
 
     def _retransmitted(self) -> int:
         """tcpRetransSegs of the server's host (RFC 4022)."""
@@ -92,10 +113,11 @@ class Stage:
 @contextmanager
 def stage(captures: Path, project: str, net4: str, net6: str) -> Iterator[Stage]:
     """The lab up with its own project name and networks, and down again at the end."""
-    lab = Lab(project, captures, net4, net6, ECHO_LADDER="off")
+    # So long a silence ends a session: then those that nobody answers are half-open.
+    lab = Lab(project, captures, net4, net6, ECHO_LADDER="off", ECHO_IDLE_S=str(IDLE_S))
     lab.down()
     try:
-        lab.compose("up", "--detach", "--wait", "--quiet-pull", "server", "server-tap", "client-host")
+        lab.compose("up", "--detach", "--wait", "--quiet-pull", "server", "client-host")
         on = Stage(lab)
         try:
             yield on

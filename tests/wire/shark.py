@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.marked import MARK
 from tests.oracle import tshark
 from tests.wire.expect import against
 from tests.wire.play import Play
@@ -48,7 +49,18 @@ class Shark:
                 for one in group:
                     one.marks[side] = marks(one, side, [row for _ in one.paths[side] for row in next(files)])
         for one in plays:
-            one.complaints += complaints(one)
+            one.complaints += complaints(one) + self._filtered(one)
+
+    def _filtered(self, one: Play) -> list[str]:
+        """Which of the display filters that must find something in what was overheard do not."""
+        if one.overheard is None:
+            return []
+        name = str(one.overheard.relative_to(self._folder))
+        return [
+            f"tshark: no frame beside the client is {words}"
+            for words in one.expected.filters
+            if not self.run("tshark", "-2", "-r", name, "-Y", words).strip()
+        ]
 
 
 def groups(plays: Sequence[Play]) -> Iterator[list[Play]]:
@@ -97,6 +109,8 @@ def complaints(one: Play) -> list[str]:
     """What tshark does not say, and says without anybody's intention."""
     found = []
     wanted = one.expected.tshark
+    if one.expected.as_shipped and not wanted:
+        return []
     for side in SIDES:
         if side in one.marks:
             may = [*wanted.get("may", []), "*: window_update"]
@@ -109,7 +123,7 @@ def shark(folder: Path, name: str) -> Iterator[Shark]:
     """Start tshark's container over a folder of captures, and remove it in the end."""
     subprocess.run(
         [
-            *("docker", "run", "-d", "--rm", "--init", "--name", name, "--network", "none", "--user", "0:0"),
+            *("docker", "run", "-d", "--rm", "--init", *MARK, "--name", name, "--network", "none", "--user", "0:0"),
             *("-e", "HOME=/tmp", "-v", f"{folder}:/in:ro", "--entrypoint", "sleep", IMAGE, "7200"),
         ],
         check=True,

@@ -32,9 +32,11 @@ CLOSE = """
 WHOLE = OPEN + TALK + CLOSE
 
 
-def frames_of(trace: str, *, version: int = 4, ports: tuple[int, int] = (40312, 7)) -> list[Frame]:
+def frames_of(
+    trace: str, *, version: int = 4, ports: tuple[int, int] = (40312, 7), isns: tuple[int, int] = (1000, 5000)
+) -> list[Frame]:
     """The frames of a trace."""
-    wire = Wire(version, [1000, 5000], ports)
+    wire = Wire(version, list(isns), ports)
     made = (wire.frame(line) for line in trace.splitlines())
     return [frame for frame in made if frame is not None]
 

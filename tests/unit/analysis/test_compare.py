@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from lab.analysis import analyse
 from lab.analysis.compare import Comparison, Crossing, compare, pairs_of, same_session
 from lab.analysis.model import Finding
+from lab.store.reader import read_capture
 from lab.wire.frame import Frame
 from tests.unit.analysis.scenes import OPEN, WHOLE, doubled, flipped, frames_of, look, swapped, without
 from tests.unit.session.notation import slow_checksum
@@ -155,3 +159,21 @@ def test_two_sessions_are_never_mixed_up() -> None:
         (a.client.address, a.client.address) for a in near
     ]
     assert pairs_of(near, analyse(others))[0][0] is near[1]
+
+
+def test_a_segment_that_arrives_in_fragments_is_neither_lost_nor_made_on_the_way() -> None:
+    near, far = (
+        analyse(read_capture(Path(f"tests/unit/grade/recorded/19-ttl-and-fragments/cut-at-{side}.pcapng")).frames)[0]
+        for side in ("client", "server")
+    )
+    result = compare(near, far)
+    assert set(fates(result)) == {"arrived", "fragmented"}
+    [cut] = fates(result)["fragmented"]
+    assert (cut.near, cut.far, cut.routers) == (4, 6, 1)
+    assert one(result, "path-fragmented").facts["pieces"] == "frames 4, 5 and 6"
+    assert (result.from_client.sent, result.from_client.arrived, result.from_client.fragmented) == (6, 6, 1)
+    assert "path-fragmented" not in {finding.kind for finding in compare(near, near).findings}
+    pieces = [record for record in far.frames if record.number != 4]
+    assert fates(compare(near, replace(far, frames=tuple(pieces))))["fragmented"]
+    other = replace(far.frames[5], payload=b"?" * 1313)
+    assert fates(compare(near, replace(far, frames=(*far.frames[:5], other, *far.frames[6:]))))["appeared"]

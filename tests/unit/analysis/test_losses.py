@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from lab.analysis import analyse
+from lab.store.reader import read_capture
 from tests.unit.analysis.scenes import OPEN, doubled, frames_of, kinds, look, only, swapped, without
 
 BURST = (
@@ -201,3 +205,25 @@ def test_a_syn_sent_again_is_told_with_its_wait(version: int) -> None:
     found = only(look(trace, version=version), "syn-retransmission")
     assert (found.frames, found.facts["gap_ns"]) == ((1, 2), 1_000_000_000)
     assert "syn-retransmission" not in kinds(look(OPEN))
+
+
+def test_a_tail_loss_probe_before_the_time_outs_doubles_nothing_and_hides_nothing() -> None:
+    recorded = Path("tests/unit/grade/recorded/23-back-off/wait-at-client.pcapng")
+    [analysis] = analyse(read_capture(recorded).frames)
+    assert [one.cause for one in analysis.client.retransmissions][:2] == ["tail-loss-probe", "timeout"]
+    found = only(analysis, "rto-backoff")
+    assert found.frames == (8, 10, 11, 12)
+    assert found.facts["waits"] == "208 ms, 436 ms, 832 ms"
+
+
+def test_a_probe_with_new_octets_is_one_if_it_brought_the_loss_to_light() -> None:
+    begin = OPEN + "> P. 1 ack 1 x1000\n "
+    told = "< . 1 ack 1 <sack 2001-2501>\n > P. 1 ack 1 x1000\n < . 1 ack 1501"
+    analysis = look(begin + "+206 > P. 1001 ack 1 x500\n" + told)
+    found = only(analysis, "tail-loss-probe-new-data")
+    assert (found.frames, found.facts["waited_ns"]) == ((5, 7), 206_000_000)
+    assert only(analysis, "retransmission-rack").frames == (4, 7)
+    early = look(begin + "+20 > P. 1001 ack 1 x500\n" + told)
+    assert "tail-loss-probe-new-data" not in kinds(early)
+    harmless = look(begin + "+206 > P. 1001 ack 1 x500\n < . 1 ack 1501")
+    assert "tail-loss-probe-new-data" not in kinds(harmless)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from lab.analysis import analyse
+from lab.store.reader import read_capture
 from tests.unit.analysis.scenes import OPEN, TALK, WHOLE, frames_of, kinds, look, only, swapped
 
 
@@ -115,3 +119,43 @@ def test_push_and_totals_are_counted() -> None:
     assert analysis.client.segments_bytes == (1000, 500)
     assert (analysis.client.data_frames, analysis.client.push_frames) == ((4, 5), (5,))
     assert only(look(OPEN + TALK), "echo").side == "server"
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_a_slow_line_in_pieces_makes_no_wrong_answer(side: str) -> None:
+    """Recorded on a slow link: pauses over 150 ms within lines, and answers to earlier lines meanwhile."""
+    recorded = Path("tests/unit/grade/recorded/24-slow-link") / f"small-at-{side}.pcapng"
+    [analysis] = analyse(read_capture(recorded).frames)
+    assert not {"wrong-answer", "unanswered"} & kinds(analysis)
+    assert len(analysis.client.messages) == len(analysis.server.messages)
+    assert only(analysis, "echo").facts["answered"] == len(analysis.client.messages)
+
+
+def test_a_pause_within_a_line_ends_it_only_if_just_that_was_answered() -> None:
+    first = OPEN + '> P. 1 ack 1 "one\\nhel"\n'
+    rest = '+200 > P. 8 ack 5 "lo\\n"\n'
+    earlier = look(first + '< P. 1 ack 8 "ONE\\n"\n' + rest + '< P. 5 ack 11 "HELLO\\n"')
+    assert [message.octets for message in earlier.client.messages] == [b"one\n", b"hello\n"]
+    assert not {"wrong-answer", "unfinished-line"} & kinds(earlier)
+    itself = look(first + '< P. 1 ack 8 "ONE\\n"\n +100 < P. 5 ack 8 "HEL"\n' + rest + '< P. 8 ack 11 "LO\\n"')
+    assert [message.octets for message in itself.client.messages] == [b"one\n", b"hel", b"lo\n"]
+    assert "wrong-answer" not in kinds(itself)
+
+
+def test_the_answer_to_unfinished_text_ends_within_a_segment() -> None:
+    trace = OPEN + '> P. 1 ack 1 "hel"\n +200 < P. 1 ack 4 "HEL"\n +100 > P. 4 ack 4 "lo\\nend\\n"\n'
+    analysis = look(trace + '< P. 1 ack 11 "HELLO\\nEND\\n"')  # the server's first segment again, with what followed
+    assert [message.octets for message in analysis.server.messages] == [b"HEL", b"LO\n", b"END\n"]
+    assert "wrong-answer" not in kinds(analysis)
+
+
+def test_after_a_hole_in_the_capture_nobody_is_blamed() -> None:
+    asked = [f'> P. {1 + 4 * n} ack 1 "{word}\\n"\n' for n, word in enumerate(("one", "two", "six", "ten"))]
+    answered = '< P. 1 ack 17 "ONE\\n"\n < P. 5 ack 17 "TWO\\n"\n < P. 9 ack 17 "SIX\\n"\n < P. 13 ack 17 "TEN\\n"'
+    assert only(look(OPEN + "".join(asked) + answered), "echo").facts["answered"] == 4
+    del asked[1]
+    holed = look(OPEN + "".join(asked) + answered)
+    assert not {"wrong-answer", "unanswered"} & kinds(holed)
+    assert only(holed, "echo").facts["answered"] == 1
+    unheard = look(OPEN + "".join(asked[:1]) + '> P. 5 ack 1 "two\\n"\n < P. 5 ack 9 "TWO\\n"')
+    assert not {"wrong-answer", "unanswered"} & kinds(unheard)

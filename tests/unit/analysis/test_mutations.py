@@ -35,7 +35,7 @@ def test_with_a_segment_dropped_its_octets_are_missing() -> None:
     dropped = look(without(frames_of(STORY), 4))
     assert only(dropped, "octets-missing").facts["octets"] == 2
     assert "octets-missing" not in kinds(look(STORY))
-    assert only(dropped, "wrong-answer").facts["number"] == 1
+    assert not {"wrong-answer", "unanswered"} & kinds(dropped)  # the capture's hole is not the server's fault
 
 
 def test_with_two_segments_swapped_one_is_out_of_order() -> None:

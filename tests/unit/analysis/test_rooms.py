@@ -34,6 +34,31 @@ def test_a_probe_with_the_next_octet_is_what_wireshark_says_too() -> None:
     assert not analysis.client.retransmissions
 
 
+REFUSED = '> . 101 ack 1 "x"\n < . 1 ack 101 win 0\n'
+FALSE = {"ack-delayed", "ack-late", "duplicate-acks", "nagle-stall", "retransmission-timeout", "retransmission", "karn"}
+
+
+def test_probes_with_the_next_octet_that_are_refused_are_nothing_else() -> None:
+    opened = "+300 < . 1 ack 101 win 500\n > P. 101 ack 1 x100\n < . 1 ack 201 win 500"
+    analysis = look(CLOSED + f"+200 {REFUSED} +400 {REFUSED} +800 {REFUSED}" + opened)
+    assert [f.frames for f in analysis.findings_of("zero-window-probe")] == [(6, 7), (8, 9), (10, 11)]
+    assert only(analysis, "zero-window").facts["probes"] == 3
+    assert not FALSE & kinds(analysis)
+    assert not analysis.client.retransmissions
+    assert {analysis.frame(number).kind for number in (6, 8, 10)} == {"data"}
+    assert all("Zero-window probe" in analysis.frame(number).comment for number in (6, 8, 10))
+    assert not any("Duplicate ACK" in frame.comment for frame in analysis.frames)
+    assert [sample.rtt_ns for sample in analysis.client.rtt_samples] == [1_000_000] * 3
+
+
+def test_a_probe_whose_octet_is_taken_is_timed_from_itself() -> None:
+    taken = '+800 > . 101 ack 1 "x"\n < . 1 ack 102 win 500\n > P. 102 ack 1 x100\n < . 1 ack 202 win 500'
+    analysis = look(CLOSED + f"+200 {REFUSED} +400 {REFUSED}" + taken)
+    assert only(analysis, "zero-window").frames == (5, 6, 8, 10, 11)
+    assert not FALSE & kinds(analysis)
+    assert {sample.rtt_ns for sample in analysis.client.rtt_samples} == {1_000_000}
+
+
 def test_the_same_segment_with_an_open_window_is_a_keep_alive() -> None:
     analysis = look(OPEN + "> P. 1 ack 1 x100\n < . 1 ack 101\n +7200000 > . 100 ack 1\n < . 1 ack 101")
     found = only(analysis, "keep-alive")

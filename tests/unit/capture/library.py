@@ -15,6 +15,7 @@ from pathlib import Path
 from lab.capture.native import NativeLane, load
 from lab.session.tracker import Tracker
 from lab.wire.frame import Direction, Frame
+from tests.marked import MARK
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = ROOT / "images" / "lab" / "native"
@@ -37,7 +38,7 @@ def make_library(folder: Path, name: str = "lane") -> Path:
         words += ["-o", str(path), str(SOURCES / f"{name}.c")]
     else:
         assert not os.environ.get(SANITIZE), "the sanitizers need a C compiler: install gcc"
-        words = ["docker", "run", "--rm", "--network", "none", "echolab/lab", "cat", IN_IMAGE[name]]
+        words = ["docker", "run", "--rm", *MARK, "--network", "none", "echolab/lab", "cat", IN_IMAGE[name]]
     done = subprocess.run(words, capture_output=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     if not compiler:

@@ -78,8 +78,13 @@ def test_the_cases_are_listed_without_any_server(capsys: pytest.CaptureFixture[s
     assert main(["--list"]) == 0
     servers = capsys.readouterr().out
     assert "quit-in-batch            P16" in servers
+    assert "sigterm " not in servers
+    assert main(["--list", "--server"]) == 0
+    commands = capsys.readouterr().out
+    assert commands.startswith(servers)
+    assert "sigterm                  P26" in commands
     assert main(["--list", "--client"]) == 0
-    assert capsys.readouterr().out not in ("", servers)
+    assert capsys.readouterr().out not in ("", servers, commands)
 
 
 def test_a_client_is_named_by_its_words_or_by_one_word_in_quotes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,10 +95,32 @@ def test_a_client_is_named_by_its_words_or_by_one_word_in_quotes(capsys: pytest.
     assert "FAIL" in capsys.readouterr().out
 
 
+SERVER = Path(__file__).resolve().parents[3] / "images" / "python" / "server.py"
+
+
+def test_a_server_is_started_for_the_wire_and_for_its_process(capsys: pytest.CaptureFixture[str]) -> None:
+    only = ["--only", "one-line,over-limit,server-port-word", "--max-line", "100"]
+    assert main([*only, "--server", sys.executable, str(SERVER)]) == 0
+    assert capsys.readouterr().out.endswith("3 cases: 3 pass, 0 fail\n")
+    assert main(["--only", "server-help", "--json", "--server", f"{sys.executable} '{SERVER}'"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    assert (result["case"], result["rule"], result["outcome"]) == ("server-help", "contract: arguments", "pass")
+
+
+def test_a_server_that_does_not_listen_is_one_sentence_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--only", "one-line", "--patience", "0.5", "--server", "echo hello"]) == 2
+    assert main(["--only", "one-line", "--server", "/no/such/server"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("conformance: echo hello does not listen: expected as the first line on standard output")
+    assert said[0].endswith("got hello --host 127.0.0.1 --port 0; start it by hand first")
+    assert said[1] == "conformance: cannot start /no/such/server: check the command after --server"
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
         ([], "name one thing to check"),
+        (["--server"], "--server needs a command, such as ./my-server"),
         (["a:1", "--client", "b"], "name one thing to check"),
         (["--client"], "--client needs a command"),
         (["--client", "'unfinished"], "write the command as a shell would take it"),

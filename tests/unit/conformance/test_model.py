@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lab.conformance import Case, client_cases, server_cases
+from lab.conformance import Case, client_cases, process_cases, server_cases
 from lab.conformance.capitals import MAY_DIFFER, NEW_IN_14, NEW_IN_16, NEW_IN_17, answer_to, answers_to, capitals
 from lab.conformance.model import Busy, Failed, Unable, shown
 from lab.conformance.run import chosen, run, run_case
@@ -155,7 +155,7 @@ def test_cases_are_chosen_by_their_ids_and_an_unknown_one_is_named() -> None:
 # ---- The cases and the protocol's text ----
 
 
-@pytest.mark.parametrize("cases", [server_cases(), client_cases()], ids=["server", "client"])
+@pytest.mark.parametrize("cases", [server_cases() + process_cases(), client_cases()], ids=["server", "client"])
 def test_every_case_has_an_id_of_its_own_a_name_and_advice(cases: list[Case]) -> None:
     assert len({case.id for case in cases}) == len(cases)
     assert len({case.name for case in cases}) == len(cases)
@@ -165,10 +165,8 @@ def test_every_case_has_an_id_of_its_own_a_name_and_advice(cases: list[Case]) ->
         assert case.rule.startswith("contract: ") or f"**{case.rule}.**" in PROTOCOL, case.rule
 
 
-def test_every_rule_of_the_protocol_has_a_case_but_those_that_need_the_process() -> None:
+def test_every_rule_of_the_protocol_has_a_case() -> None:
     rules = set(re.findall(r"^\*\*(P\d+)\.\*\*", PROTOCOL, re.MULTILINE))
     assert len(rules) > 25
-    checked = {case.rule for case in [*server_cases(), *client_cases()]}
-    # P10 is part of every-code-point (letters that may differ). P26 and P27 are about the process:
-    # tests/contract/test_server_process.py starts and stops one.
-    assert rules - checked == {"P10", "P26", "P27"}
+    checked = {case.rule for case in [*server_cases(), *process_cases(), *client_cases()]}
+    assert rules - checked == set()

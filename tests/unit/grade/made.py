@@ -227,11 +227,11 @@ def written(value: object, form: str) -> str:
 
 
 def solve(exercise: Exercise, evidence: Evidence, *, predictions: bool) -> dict[str, str]:
-    """The right answers (or predictions) to an exercise."""
+    """The right answers (or predictions) to an exercise. What was predicted is also asked again."""
     return {
         question.id: written(expected(question, evidence).value, question.form)
         for question in exercise.questions
-        if question.predict == predictions
+        if question.predict or not predictions
     }
 
 
@@ -267,10 +267,12 @@ def make(
     folder: Path,
     *,
     answers: Mapping[str, str] | None = None,
+    predicted: Mapping[str, str] | None = None,
     key: bytes | None = None,
 ) -> Path:
-    """A student's work folder with right predictions and answers; ``answers`` replaces some. Returns the folder."""
-    made = solve(exercise, recorded_evidence(exercise.name), predictions=True)
+    """A student's work folder with right predictions and answers; ``answers`` and ``predicted`` replace some. Returns
+    the folder."""
+    made = {**solve(exercise, recorded_evidence(exercise.name), predictions=True), **(predicted or {})}
     make_captures(exercise, student, folder / CAPTURES, made, key)
     (folder / PREDICTIONS).write_text(json.dumps({"recorded_ns": 1, "predictions": made}))
     values = exercise.values(student)
@@ -285,9 +287,10 @@ def make(
 
 def write_answers(exercise: Exercise, student: str, folder: Path, answers: Mapping[str, str]) -> None:
     """answers.toml as ``start`` lays it out, with these answers filled in."""
-    text = sheet(exercise, student, exercise.values(student))
+    before, head, text = sheet(exercise, student, exercise.values(student)).partition("[answers]")
     for name, value in answers.items():
         text = text.replace(f'\n{name} = ""', f"\n{name} = {json.dumps(value, ensure_ascii=False)}")
+    text = before + head + text
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ANSWERS).write_text(text, encoding="utf-8")
 

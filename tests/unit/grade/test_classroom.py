@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lab.cli import main
-from lab.grade.classroom import Course, Graded, grade_all, read_course, suspicions
+from lab.grade.classroom import Course, Graded, grade_all, pairs, read_course, suspicions
 from lab.grade.errors import GradeError
 from lab.grade.output import as_csv, as_junit, cell, gradescope_text, table
 from lab.grade.page import class_page
@@ -44,7 +45,7 @@ def grades(room: Path, course: Course | None = None, jobs: int = 1) -> list[Grad
 def test_each_gets_what_is_due(room: Path) -> None:
     berta, carl, dora = grades(room)
     assert (berta.student, berta.score) == ("berta", 1)
-    assert carl.score == pytest.approx((4 / 6 + 1) / 2)
+    assert carl.score == pytest.approx((5 / 7 + 1) / 2)
     assert dora.score == pytest.approx(0.5)
     assert dora.results[0].outcome == "refused"
 
@@ -64,6 +65,32 @@ def test_a_copied_capture_is_suspected_by_its_numbers_time_and_mark(room: Path) 
 
 def test_honest_students_are_not_suspected(room: Path) -> None:
     assert suspicions([one for one in grades(room) if one.student != "dora"]) == []
+
+
+def test_two_attempts_of_one_student_are_no_copies(room: Path) -> None:
+    shutil.copytree(room / "berta", room / "berta-again")
+    found = suspicions(grades(room))
+    assert {one.submissions for one in found} == {("berta", "berta-again", "dora"), ("berta-again", "dora")}
+    shutil.rmtree(room / "dora")
+    assert suspicions(grades(room)) == []
+
+
+def test_who_shares_several_things_is_one_suspicion_and_one_pair(room: Path) -> None:
+    found = suspicions(grades(room))
+    assert [(one.exercise, one.submissions) for one in found] == [(FIRST, ("berta", "dora"))]
+    assert pairs(found) == 1
+    assert "1 suspected copy." in table(grades(room), found)
+
+
+def test_a_prediction_that_turned_out_otherwise_is_no_failure(tmp_path: Path) -> None:
+    make(exercises()[SECOND], "berta", tmp_path / "berta" / SECOND, predicted={"who-waits": "client"})
+    (berta,) = grade_all(find([tmp_path / "berta"]))
+    assert berta.results[0].outcome == "passed"
+    assert berta.score == pytest.approx(6.5 / 7)
+    suite = ElementTree.fromstring(as_junit([berta]).encode())[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("7", "0")
+    told = {test["name"]: test["status"] for test in json.loads(gradescope_text([berta]))["tests"]}
+    assert told[f"{SECOND} who-waits (predicted)"] == told[f"{SECOND} who-waits"] == "passed"
 
 
 def test_weights_and_deadlines_count(room: Path, tmp_path: Path) -> None:
@@ -137,14 +164,14 @@ def test_the_csv_is_read_back_with_one_line_a_submission(room: Path) -> None:
     rows = list(csv.reader(io.StringIO(as_csv(hostile(grades(room))))))
     assert len(rows) == 4
     assert {len(row) for row in rows} == {7}
-    assert [row[2] for row in rows[1:]] == ["100.0", "83.3", "50.0"]
+    assert [row[2] for row in rows[1:]] == ["100.0", "85.7", "50.0"]
     assert not any(value.startswith(("=", "+", "-", "@")) for row in rows for value in row)
 
 
 def test_gradescope_gets_a_test_for_each_question(room: Path) -> None:
     found = grades(room)
     one = json.loads(gradescope_text(found[1:2]))
-    assert (one["score"], one["max_score"]) == (83.33, 100)
+    assert (one["score"], one["max_score"]) == (85.71, 100)
     tests = {test["name"]: test for test in one["tests"]}
     assert tests[f"{FIRST} server-isn"]["status"] == "failed"
     assert "Wireshark" in tests[f"{FIRST} server-isn"]["output"]
@@ -154,7 +181,7 @@ def test_gradescope_gets_a_test_for_each_question(room: Path) -> None:
 def test_junit_tells_a_mistake_from_a_capture_that_cannot_be_graded(room: Path) -> None:
     suites = ElementTree.fromstring(as_junit(hostile(grades(room))).encode())
     counts = [(suite.get("tests"), suite.get("failures"), suite.get("errors")) for suite in suites]
-    assert counts == [("12", "0", "0"), ("12", "2", "0"), ("7", "0", "1")]
+    assert counts == [("14", "0", "0"), ("14", "2", "0"), ("8", "0", "1")]
 
 
 class Tags(HTMLParser):

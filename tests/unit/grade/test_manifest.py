@@ -69,7 +69,7 @@ def test_a_mistake_is_one_clear_sentence(folder: Path, name: str, old: str, new:
 def test_an_exercise_that_only_asks_to_look_is_refused(folder: Path) -> None:
     path = folder / "exercise.toml"
     path.write_text(path.read_text(encoding="utf-8").replace("thought = true\n", ""), encoding="utf-8")
-    with pytest.raises(ManifestError, match="at least half of the 6 questions must need thought; 0 say so"):
+    with pytest.raises(ManifestError, match="at least half of the 7 questions must need thought; 0 say so"):
         load(folder)
 
 

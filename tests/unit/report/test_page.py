@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -58,8 +59,8 @@ def read(text: str) -> Reader:
 
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda capture: capture.stem)
-def test_every_link_leads_somewhere_on_the_page(capture: object) -> None:
-    analysis = analysis_of(capture)  # type: ignore[arg-type]
+def test_every_link_leads_somewhere_on_the_page(capture: Path) -> None:
+    analysis = analysis_of(capture)
     found = read(page(analysis, "x.pcapng"))
     assert len(found.ids) == len(set(found.ids))
     assert {link[1:] for link in found.links} <= set(found.ids)
@@ -67,6 +68,16 @@ def test_every_link_leads_somewhere_on_the_page(capture: object) -> None:
     assert {f"frame-{frame.number}" for frame in analysis.frames} <= set(found.ids)
     for finding in analysis.findings:
         assert any(finding.sentence in word for word in found.words)
+
+
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda capture: capture.stem)
+def test_what_is_said_of_the_handshake_is_what_the_findings_say(capture: Path) -> None:
+    analysis = analysis_of(capture)
+    text = page(analysis, "x.pcapng")
+    kinds = {finding.kind for finding in analysis.findings}
+    assert ("has no whole handshake" in text) == ("handshake-complete" not in kinds)
+    assert ("Opened in " in text) == ("initial-rtt" in kinds)
+    assert ("a SYN was sent more than once" in text) == (kinds >= {"handshake-complete", "syn-retransmission"})
 
 
 def test_nothing_is_fetched() -> None:

@@ -3,8 +3,11 @@ stand-in here; the live tests have the real one."""
 
 from __future__ import annotations
 
+import io
 import json
+import select
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,18 +27,17 @@ def wire(tmp_path: Path) -> Iterator[Path]:
     def answer(request: control.Answer) -> control.Answer:
         if request["do"] == "load" and "boom" in request["text"]:
             return {"error": "no"}
+        if request["do"] == "fail":
+            raise ValueError(request)
         return {"name": request.get("name", "empty"), "rules": [], "forwarded": 3, "missed": 0, "refused": 0}
 
     listener = control.Listener(tmp_path, answer)
     stop = threading.Event()
 
     def serve() -> None:
-        listener._socket.settimeout(0.05)
         while not stop.is_set():
-            try:
+            if select.select([listener], [], [], 0.05)[0]:
                 listener.serve()
-            except TimeoutError:
-                continue
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -78,7 +80,7 @@ def test_a_refusal_is_an_error_with_the_wire_s_words(wire: Path) -> None:
         control.ask(wire, {"do": "load", "text": "boom"})
 
 
-@pytest.mark.parametrize("octets", [b"\n", b"{\n", b"[]\n", b"\xff\xfe\n"])
+@pytest.mark.parametrize("octets", [b"\n", b"{\n", b"[]\n", b"\xff\xfe\n", b"[" * 100_000 + b"\n"])
 def test_nonsense_is_answered_with_an_error(wire: Path, octets: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(wire / control.SOCKET))
@@ -86,10 +88,53 @@ def test_nonsense_is_answered_with_an_error(wire: Path, octets: bytes) -> None:
         assert "error" in json.loads(control.received(connection))
 
 
-def test_an_asker_that_says_nothing_is_sent_away_and_the_next_is_served(wire: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as silent:
+def test_whatever_a_request_breaks_it_is_answered_and_the_wire_goes_on(wire: Path) -> None:
+    with pytest.raises(WireError, match=r"failed to do that \(ValueError\); it goes on"):
+        control.ask(wire, {"do": "fail"})
+    assert control.ask(wire, {"do": "show"})["forwarded"] == 3
+
+
+def test_nobody_waits_for_an_asker_who_says_nothing_or_a_letter_at_a_time(wire: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent, socket.socket(socket.AF_UNIX) as slow:
         silent.connect(str(wire / control.SOCKET))
-        assert control.ask(wire, {"do": "show"})["forwarded"] == 3
+        slow.connect(str(wire / control.SOCKET))
+        for letter in b'{"do": "show"}\n':
+            slow.sendall(bytes((letter,)))
+            assert control.ask(wire, {"do": "show"})["forwarded"] == 3
+        assert json.loads(control.received(slow))["forwarded"] == 3
+
+
+def test_serving_a_slow_asker_takes_no_time_at_all(tmp_path: Path) -> None:
+    listener = control.Listener(tmp_path, lambda _: {"text": "x" * (1 << 21)})
+    with socket.socket(socket.AF_UNIX) as slow:
+        slow.connect(str(tmp_path / control.SOCKET))
+        listener.serve()
+        slow.sendall(b'{"do": ')
+        listener.serve()  # would wait for the rest of the request
+        slow.sendall(b'"show"}\n')
+        listener.serve()  # would wait for somebody to take the answer
+        assert not select.select([listener], [], [], 0)[0]
+        octets = b""
+        while not octets.endswith(b"\n"):
+            octets += slow.recv(1 << 20)
+            listener.serve()
+        assert len(octets) > 1 << 21
+    listener.close()
+
+
+def test_when_too_many_ask_the_one_who_has_been_there_longest_goes(tmp_path: Path) -> None:
+    listener = control.Listener(tmp_path, lambda _: {"forwarded": 1})
+    crowd = [socket.socket(socket.AF_UNIX) for _ in range(control.MOST_ASKERS + 1)]
+    for one in crowd:
+        one.connect(str(tmp_path / control.SOCKET))
+        listener.serve()
+    assert crowd[0].recv(1) == b""
+    crowd[1].sendall(b"{}\n")
+    listener.serve()
+    assert json.loads(control.received(crowd[1])) == {"forwarded": 1}
+    for one in crowd:
+        one.close()
+    listener.close()
 
 
 def test_without_a_wire_the_sentence_says_how_to_start_one(tmp_path: Path) -> None:
@@ -107,6 +152,20 @@ def test_a_broken_script_never_reaches_the_wire(tmp_path: Path, capsys: pytest.C
     script.write_text("client dta: drop\n")
     assert main(["--folder", str(tmp_path), "load", str(script)]) == 2
     assert capsys.readouterr().err.startswith("line 1, column 8: ")
+
+
+def test_octets_that_are_no_utf_8_on_standard_input_are_refused_with_their_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'client data with "\xff": drop\n')))
+    assert main(["--folder", str(tmp_path), "load", "-"]) == 2
+    assert capsys.readouterr().err.startswith("line 1, column 19: an octet here is no UTF-8")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "\udcff"])
+def test_a_name_that_no_file_has_is_one_sentence(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--folder", str(tmp_path), "check", name]) == 1
+    assert capsys.readouterr().err.startswith("wire: ")
 
 
 def test_an_unknown_script_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lab.router.script import Side
 from lab.wire.packet import Flags
 from tests.unit.router.made import ADDRESSES, ARP, ISN, MACS, MS, TCP, Bench, Ether, IPv6, Talk, opened, right, text_of
 
@@ -323,6 +324,20 @@ def test_ttl_and_ecn_are_set(version: int) -> None:
     assert right(after)
 
 
+@BOTH
+@pytest.mark.parametrize("field", ["TTL 3", "TTL 64", "ECN CE", "DF off"])
+def test_an_ip_field_set_with_a_wrong_checksum_is_damaged_in_its_ipv4_header(field: str, version: int) -> None:
+    bench, talk = opened(f"client data 1: set {field} checksum wrong", Talk(version))
+    (after,) = bench.put("client", talk.data("client", b"x"))
+    assert right(after) == (version == 6)  # IPv6 has no such checksum
+
+
+@pytest.mark.parametrize("window", [0, 500])
+def test_a_wrong_checksum_is_wrong_even_where_the_value_was_the_same(window: int) -> None:
+    bench, talk = opened(f"client data 1: set window {window} checksum wrong")
+    assert not right(bench.put("client", talk.data("client", b"x"))[0])
+
+
 def test_df_is_cleared() -> None:
     bench, talk = opened("client data 1: set DF off")
     (after,) = bench.put("client", talk.data("client", b"x"))
@@ -431,6 +446,69 @@ def test_a_held_frame_leaves_after_its_limit_if_there_is_one() -> None:
     bench, talk = opened("client data 1: hold until server RST within 30 ms")
     assert bench.put("client", talk.data("client", b"one")) == []
     assert words(bench.wait(30)) == [b"one"]
+
+
+def test_a_frame_is_not_its_own_event() -> None:
+    bench, talk = opened("client data 1: hold until client data")
+    assert bench.put("client", talk.data("client", b"one")) == []
+    assert words(bench.put("client", talk.data("client", b"two"))) == [b"two", b"one"]
+    bench, talk = opened("client data 1: blackhole client until client data")
+    assert bench.put("client", talk.data("client", b"one")) == []
+    assert bench.put("client", talk.data("client", b"two")) == []  # the hole's end, and still in it
+    assert words(bench.put("client", talk.data("client", b"three"))) == [b"three"]
+
+
+@pytest.mark.parametrize("actions", ["delay 30 ms, reorder by 1", "reorder by 1, delay 30 ms"])
+def test_a_reordered_frame_keeps_its_delay(actions: str) -> None:
+    bench, talk = opened(f"client data 1: {actions}")
+    assert bench.put("client", talk.data("client", b"one")) == []
+    assert words(bench.put("client", talk.data("client", b"two"))) == [b"two"]
+    assert bench.wait(29) == []
+    assert words(bench.wait(1)) == [b"one"]
+
+
+@pytest.mark.parametrize("actions", ["delay 30 ms, hold until server data 1", "hold until server data 1, delay 30 ms"])
+def test_a_held_frame_keeps_its_delay(actions: str) -> None:
+    bench, talk = opened(f"client data 1: {actions}")
+    assert bench.put("client", talk.data("client", b"one")) == []
+    assert bench.wait(100) == []
+    assert words(bench.put("server", talk.data("server", b"x"))) == [b"x"]
+    assert bench.wait(29) == []
+    assert words(bench.wait(1)) == [b"one"]
+
+
+@pytest.mark.parametrize(
+    "actions", ["duplicate, hold until server data 1", "hold until server data 1, duplicate", "reorder by 1, duplicate"]
+)
+def test_the_copy_of_a_frame_that_waits_waits_with_it(actions: str) -> None:
+    bench, talk = opened(f"client data 1: {actions}")
+    assert bench.put("client", talk.data("client", b"one")) == []
+    assert bench.wait(100) == []
+    side: Side = "client" if "reorder" in actions else "server"
+    assert words(bench.put(side, talk.data(side, b"x"))) == [b"x", b"one", b"one"]
+    assert [line.get("forged") for line in bench.events("out")][-2:] == [None, "copy"]
+
+
+def test_what_is_forged_behind_a_hold_follows_the_frame_and_what_is_forged_before_it_does_not() -> None:
+    bench, talk = opened("client data 1: hold until server data 1, inject RST from client")
+    assert bench.put("client", talk.data("client", b"one")) == []
+    assert [str(Ether(out)[TCP].flags) for out in bench.put("server", talk.data("server", b"x"))] == ["PA", "PA", "RA"]
+    bench, talk = opened("client data 1: inject RST from client, hold until server data 1")
+    assert [str(Ether(out)[TCP].flags) for out in bench.put("client", talk.data("client", b"one"))] == ["RA"]
+
+
+def test_sessions_from_before_the_script_have_each_their_own_chance() -> None:
+    bench = Bench("seed 7\nclient data, chance 50 %: drop")
+    talks = [Talk(port=40000), Talk(port=50000)]
+    for talk in talks:
+        talk.handshake()  # before the wire looks
+    went = [[bool(bench.put("client", talk.data("client", b"x"))) for _ in range(40)] for talk in talks]
+    assert {line["session"] for line in bench.events("in")} == {0}
+    assert went[0] != went[1]
+    alone = Bench("seed 7\nclient data, chance 50 %: drop")
+    first = Talk(port=40000)
+    first.handshake()
+    assert [bool(alone.put("client", first.data("client", b"x"))) for _ in range(40)] == went[0]
 
 
 def test_a_blackhole_takes_all_frames_of_its_side_for_its_time() -> None:

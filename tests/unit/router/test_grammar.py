@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lab.router.errors import Fault, ScriptError
 from lab.router.grammar import GRAMMAR, MOST_OCTETS, read
-from lab.router.library import SCENARIOS, headline
+from lab.router.library import SCENARIOS, headline, text_of
 from lab.router.script import (
     ALL,
     END,
@@ -141,7 +141,19 @@ def test_several_actions_are_in_their_order() -> None:
         ("mtu 67", 5, "from 68 to 65535"),
         ("mtu 1400 silently", 10, "the line should end"),
         ("rate 5 mbit/s", 8, "expected a unit"),
-        ("rate 0.1 bit/s", 10, "at least 1 bit/s"),
+        ("rate 0.1 bit/s", 10, "must be from 1 bit/s"),
+        ("client data " + "1" * 5000 + ": drop", 13, "has 5000 digits; at most 20"),
+        ("client data 1: delay " + "9" * 400 + " s", 22, "has 400 digits"),
+        ("client data 1: delay 99999999999999999999 min", 22, "at most an hour"),
+        ("rate " + "9" * 400 + " Gbit/s", 6, "has 400 digits"),
+        ("rate 99999999999999999999 Gbit/s", 27, "must be from 1 bit/s to 1000 Gbit/s"),
+        ("seed 1\nclient data, chance " + "9" * 400 + " %: drop", 21, "has 400 digits"),
+        ('client data with "\udcff": drop', 19, "no UTF-8"),
+        ("client data: drop # \ud800", 21, "no UTF-8"),
+        ("client " + "d" * 5000 + ": drop", 8, "found 'dddddddddddddddddddddddddddddddddddddddd...'"),
+        ("client data, IPv6: set DF off", 20, "IPv6 has no DF flag"),
+        ("client data, IPv6: set TTL 9 checksum wrong", 39, "no checksum to be wrong"),
+        ("client data, IPv6: set ECN CE checksum wrong", 40, "no checksum to be wrong"),
         ("seed", 5, "expected the seed"),
         ("seed -4", 6, "expected the seed"),
         ("client data, chance 5 %: drop", 14, "need a line 'seed NUMBER'"),
@@ -182,6 +194,16 @@ def faults_of(text: str) -> tuple[Fault, ...]:
     except ScriptError as error:
         return error.faults
     return ()
+
+
+def test_a_file_that_is_no_utf_8_is_refused_with_the_place_of_the_octet(tmp_path: Path) -> None:
+    path = tmp_path / "x.wire"
+    path.write_bytes(b'client SYN: drop\nclient data with "\xff": drop\n')
+    with pytest.raises(ScriptError) as caught:
+        read(*text_of(str(path)))
+    assert [(fault.line, fault.column) for fault in caught.value.faults] == [(2, 19)]
+    path.write_bytes(b"\xef\xbb\xbfclient SYN: drop\r\n")  # with a byte order mark, as some editors write it
+    assert len(read(*text_of(str(path))).rules) == 1
 
 
 @given(st.text(max_size=80))

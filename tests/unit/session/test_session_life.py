@@ -102,6 +102,12 @@ def test_a_syn_without_an_answer_is_half_open_after_a_while() -> None:
     assert (played.session.verdict, played.session.zeek_state) == ("half-open", "S0")
 
 
+def test_a_syn_without_an_answer_waits_no_longer_than_the_idle_limit() -> None:
+    played = play("> S 0", limits=Limits(idle_ns=6_000 * MS))
+    assert played.wait(5_900).session.verdict == "open"
+    assert played.wait(200).session.verdict == "half-open"
+
+
 def test_a_retransmitted_syn_is_no_new_session() -> None:
     played = play("> S 0\n+1000 " + WHOLE.strip()).wait(60)
     assert played.session.verdict == "complete"
@@ -141,6 +147,21 @@ def test_the_answer_to_the_older_connection_does_not_disturb_the_new_one() -> No
     assert new.verdict == "open"
     assert "handshake-ack-number" in {f.rule for f in new.findings}
     assert new.client_side.acked == 0
+
+
+def test_a_syn_ack_with_a_new_isn_after_the_end_is_a_new_session_whose_syn_was_not_captured() -> None:
+    played = play(WHOLE).wait(60)
+    played.wire.isns = [90_000, 700_000]
+    played.feed("< S. 0 ack 1\n> . 1 ack 1\n" + TALK + CLOSE).wait(60)
+    old, new = played.sessions
+    assert (old.verdict, old.certificate.complete, old.late_frames) == ("complete", True, 0)
+    assert (new.verdict, new.certificate.complete, new.client) == ("complete", False, old.client)
+    assert "SYN is not in the capture" in new.certificate.reasons[0]
+
+
+def test_the_same_syn_ack_again_after_the_end_is_a_late_frame() -> None:
+    played = play(WHOLE).wait(60).feed("< S. 0 ack 1").wait(60)
+    assert (played.session.late_frames, played.session.certificate.complete) == (1, True)
 
 
 def test_a_retransmitted_fin() -> None:
@@ -375,10 +396,40 @@ def test_a_session_over_the_limit_evicts_the_one_silent_longest() -> None:
 
 def test_time_going_backwards_breaks_nothing() -> None:
     played = play(HANDSHAKE + TALK)
+    first_ns, last_ns = played.session.first_ns, played.session.last_ns
     played.wire.time_ns -= 3_600_000 * MS
     played.feed(CLOSE).wait(60)
     assert played.session.verdict == "complete"
     assert "clock-set-back" in played.rules
+    assert (played.session.first_ns, played.session.last_ns) == (first_ns, last_ns), "it did not last an hour"
+
+
+def test_a_clock_set_back_within_the_handshake_leaves_no_round_trip() -> None:
+    played = play("> S 0\n < S. 0 ack 1")
+    played.wire.time_ns -= 3_600_000 * MS
+    played.feed("> . 1 ack 1\n" + TALK + CLOSE).wait(60)
+    assert (played.session.verdict, played.session.certificate.complete) == ("complete", True)
+    assert played.session.initial_rtt_ns is None
+
+
+def test_a_session_that_opens_after_the_step_and_before_the_next_look_at_the_clock_is_not_moved_by_it() -> None:
+    """As the fast lane feeds: no frame looks at the clock, only the tick between turns does."""
+    old, new = (play("", ports=(port, 7)) for port in (40_001, 40_002))
+    tracker = old.tracker
+    for played in (old, new):
+        for line in HANDSHAKE.strip().splitlines():
+            frame = played.wire.frame(line)
+            assert frame is not None
+            tracker.feed(frame, expire=False)
+        if played is old:
+            tracker.tick(old.wire.time_ns)
+            new.wire.time_ns = old.wire.time_ns - 3_600_000 * MS
+    now_ns = new.wire.time_ns
+    assert tracker.tick(now_ns) == []
+    first, second = tracker.open_sessions
+    assert ["clock-set-back" in {one.rule for one in session.findings} for session in (first, second)] == [True, False]
+    assert tracker.tick(now_ns + 299_000 * MS) == []
+    assert len(tracker.tick(now_ns + 301_000 * MS)) == 2, "both had been silent for as long"
 
 
 def test_frames_in_slight_disorder_are_no_clock_set_back() -> None:
@@ -442,3 +493,18 @@ def test_frames_in_disorder_leave_one_entry_in_the_queue() -> None:
         played.wire.time_ns -= 2 * MS
         played.feed(f"> P. {1 + number} ack 1 x1")
     assert len(played.tracker._schedule) == 1
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_segments_of_an_older_connection_get_no_negative_offsets(version: int) -> None:
+    """A SYN that is astray (or forged) begins a session; what the old connection goes on saying is not its own."""
+    stray = play("> S 900000", version=version)
+    stray.feed('< . 0 ack 7 "x"\n > P. 7 ack 1 "more"\n > . 11 ack 1\n > F. 11 ack 1\n < . 1 ack 11')
+    notes = stray.notes
+    assert all((note.seq_rel or 0) >= 0 and (note.ack_rel or 0) >= 0 for note in notes)
+    assert all("-" not in note.comment.replace("SYN-", "") for note in notes if "octets" in note.comment)
+    assert "other-connection" in stray.rules
+    assert [note.kind for note in notes if "other-connection" in note.trouble] == ["data", "ack", "fin"]
+    assert "retransmission" not in stray.rules
+    assert not stray.session.client_side.fin_count
+    assert "other-connection" not in play(WHOLE, version=version).rules

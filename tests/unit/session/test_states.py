@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,18 @@ def test_every_state_can_be_reached_and_left_without_a_finding() -> None:
 def test_docs_states_is_what_the_table_says() -> None:
     text = (Path(__file__).parents[3] / "docs" / "states.md").read_text(encoding="utf-8")
     assert text == document(), "docs/states.md is not up to date: run  python -m lab.session.states > docs/states.md"
+
+
+def test_the_document_numbers_each_finding_once_and_uses_every_number() -> None:
+    table, _, list_of_findings = document().partition("## What should not happen")
+    findings = re.findall(r"^(\d+)\. (.+)$", list_of_findings, re.MULTILINE)
+    assert [number for number, _ in findings] == [str(n) for n in range(1, len(findings) + 1)]
+    assert len({words for _, words in findings}) == len(findings) > 5
+    assert {int(number) for number in re.findall(r"\((\d+)\)", table)} == set(range(1, len(findings) + 1))
+
+
+def test_the_diagram_leaves_out_what_the_text_says_it_does() -> None:
+    moves = re.findall(r"^    (\w+) --> (\w+): (.+)$", document(), re.MULTILINE)
+    assert len(moves) > 15
+    assert [move for move in moves if "RST" in move[2]] == []
+    assert [move for move in moves if move[2] == Happening.TIMEOUT.value] == [("TIME_WAIT", "CLOSED", "waited in vain")]

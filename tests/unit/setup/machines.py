@@ -98,6 +98,7 @@ class FakeRunner(Runner):
         limits: Limits = _NO_LIMITS,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        terminal: bool = False,
     ) -> Result:
         done = self.run(argv, timeout_s=limits.total_s, cwd=cwd)
         for line in done.out.splitlines():

@@ -93,3 +93,14 @@ def test_only_complete_sessions_that_are_new_are_found_oldest_first(tmp_path: Pa
     (tmp_path / "2026-01-02T00-00-00Z" / "list.json").write_text("[]")
     assert captures.complete_sessions(tmp_path, frozenset({old})) == [first, late]
     assert captures.complete_sessions(tmp_path / "nowhere") == []
+
+
+def test_a_certificate_that_is_withheld_has_its_reasons(tmp_path: Path) -> None:
+    path = tmp_path / "0001.json"
+    for certificate, words in (
+        ({"complete": True, "reasons": []}, ""),
+        ({"complete": False, "reasons": ["a hole", "3 frames were dropped"]}, "a hole; 3 frames were dropped"),
+        ({}, "no reason given"),
+    ):
+        path.write_text(json.dumps({"certificate": certificate}))
+        assert captures.refusal(path) == words

@@ -37,7 +37,9 @@ class Bench:
         self.images: dict[str, str] = {}
         self.config = CONFIG
         self.runner = DiskRunner(programs=["docker"])
-        self.runner.on("docker compose --project-name lab config", lambda *_: Result(0, json.dumps(self.config)))
+        self.runner.on(
+            "docker compose --project-name lab --profile * config", lambda *_: Result(0, json.dumps(self.config))
+        )
         self.runner.on("docker compose --project-name lab --progress plain build", self._build)
         self.runner.on("docker image inspect", self._inspect)
         self.runner.on("docker image inspect --format {{.Id}} debian:trixie-slim", Result(0, "sha256:base"))
@@ -135,7 +137,9 @@ def test_a_failed_build_is_one_sentence_below_the_logs_end(bench: Bench, output:
 
 
 def test_a_compose_file_with_an_error_is_told_in_composes_words(bench: Bench) -> None:
-    bench.runner.on("docker compose --project-name lab config", Result(15, "", "yaml: line 3: did not find key"))
+    bench.runner.on(
+        "docker compose --project-name lab --profile * config", Result(15, "", "yaml: line 3: did not find key")
+    )
     with pytest.raises(SetupError) as caught:
         bench.build()
     assert caught.value.log == ["yaml: line 3: did not find key"]

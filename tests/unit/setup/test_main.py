@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,8 +43,8 @@ def machine(**options: object) -> FakeRunner:
 def test_a_machine_without_docker_fails_the_check_with_status_1_and_a_next_step() -> None:
     status, said = call(["check"], machine())
     assert status in {FAILED, USAGE}
-    assert "Docker is not installed" in said
-    assert " next  " in said
+    assert "Docker is not installed." in said
+    assert " next  make up (installs it" in said
     assert "Traceback" not in said
 
 
@@ -102,10 +105,32 @@ def test_the_end_of_a_test_run_takes_away_every_project_of_this_folder_and_no_ot
     assert sum("docker rm" in command for command in runner.commands) == 1
 
 
+def test_the_end_of_a_test_run_takes_away_what_tests_started_without_compose_and_networks_that_nobody_has() -> None:
+    runner = with_docker(FakeRunner()).on("docker rm", Result(0)).on("docker network", Result(0))
+    runner.on("docker ps", Result(0, "")).on(
+        "docker ps --all --quiet --filter label=echolab.root=/lab", Result(0, "c9\n")
+    )
+    runner.on("docker network ls --quiet --filter label=echolab.root=/lab", Result(0, "n9\n"))
+    runner.on(
+        "docker network ls --filter label=com.docker.compose.project", Result(0, "echolab-idle\nother\necholab-busy\n")
+    )
+    busy = "docker ps --all --quiet --filter label=com.docker.compose.project=echolab-busy"
+    runner.on(busy, Result(0, "c1\n"))
+    for project in ("echolab-idle", "echolab-busy", "other"):
+        label = f"label=com.docker.compose.project={project}"
+        runner.on(f"docker network ls --quiet --filter {label}", Result(0, f"n-{project}\n"))
+    down_everything(setup_of(runner)[0], Settings(Path("/lab"), "x", {}))
+    removed = [command for command in runner.commands if " rm " in command]
+    assert removed == ["docker rm --force --volumes c9", "docker network rm n9", "docker network rm n-echolab-idle"]
+
+
 def test_cleaning_images_removes_the_labs_and_never_the_base_image(tmp_path: Path) -> None:
     project = "docker compose --project-name x"
     runner = with_docker(FakeRunner()).on(f"{project} --profile * down", Result(0)).on("docker image rm", Result(0))
-    runner.on(f"{project} config", Result(0, '{"services": {"server": {"image": "echolab/c-server", "build": {}}}}'))
+    runner.on(
+        f"{project} --profile * config",
+        Result(0, '{"services": {"server": {"image": "echolab/c-server", "build": {}}}}'),
+    )
     runner.on("docker image ls", Result(0, "echolab/host:latest\n"))
     runner.on("docker image inspect", Result(0, 'sha256:1 ["echolab/c-server:latest"]\n'))
     clean_images(setup_of(runner)[0], Settings(tmp_path, "x", {}))
@@ -262,6 +287,19 @@ def test_lines_are_handed_over_as_they_come_and_both_limits_end_a_command() -> N
     talking = runner.stream(["sh", "-c", "echo x; exec sleep 30"], lines.append, limits=Limits(0.5, first_line_s=10))
     assert (talking.code, talking.out) == (TIMED_OUT, "x")
     assert runner.stream(["no-such-command-here"], lines.append).code == NOT_FOUND
+    stuck = runner.stream(["sh", "-c", "printf x; exec sleep 30"], lines.append, limits=Limits(20, silent_s=0.3))
+    assert (stuck.code, stuck.out) == (TIMED_OUT, "")
+    going = "for i in 1 2 3 4; do printf .; sleep 0.5; done"
+    assert runner.stream(["sh", "-c", going], lines.append, limits=Limits(20, silent_s=1.5)).ok
+
+
+def test_a_command_that_wants_a_terminal_gets_one_and_its_end_is_seen() -> None:
+    lines: list[str] = []
+    asked = ["sh", "-c", "test -t 1 && echo yes; printf rest; exit 3"]
+    assert Runner().stream(asked, lines.append, terminal=True) == Result(3, "yes\nrest")
+    assert lines == ["yes", "rest"]
+    assert Runner().stream(asked, lines.append).out == "rest"
+    assert Runner().stream(["no-such-command-here"], lines.append, terminal=True).code == NOT_FOUND
 
 
 def test_the_last_lines_of_an_output_leave_out_empty_ones() -> None:
@@ -283,6 +321,61 @@ def test_a_soak_refuses_a_session_without_a_certificate(tmp_path: Path) -> None:
 
 def test_the_ci_script_is_exactly_the_readmes_test_command_and_can_be_run() -> None:
     script = ROOT / ".ci" / "run"
-    commands = [line for line in script.read_text().splitlines() if line and not line.startswith(("#", " ", "}"))]
-    assert commands[-1] == "make test"
+    commands = [line for line in script.read_text().splitlines() if re.match(r"(python|make|docker|\\.venv)", line)]
+    assert commands == ["make test &"]
     assert os.access(script, os.X_OK)
+
+
+CI_STUBS = {
+    "make": """#!/bin/sh
+trap 'echo make got TERM >>"$SAID"; exit 1' TERM
+echo "make $*" >>"$SAID"
+echo started
+[ -z "$ENDS" ] || exit "$ENDS"
+while :; do sleep 0.05; done
+""",
+    "python3": '#!/bin/sh\necho "python3 $1 $2 $3" >>"$SAID"\n',
+}
+
+
+@pytest.fixture
+def ci(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
+    """The script in a folder of its own, with programs of these names that only write down that they were called."""
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / "bin").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
+    for name, text in CI_STUBS.items():
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    said = tmp_path / "said"
+    said.touch()
+
+    def start(ends: str) -> subprocess.Popen[bytes]:
+        env = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "SAID": str(said), "ENDS": ends}
+        return subprocess.Popen(
+            [str(tmp_path / ".ci" / "run")], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+
+    return start
+
+
+CLEANED = ["python3 -m lab.setup down-all", "python3 -m lab.setup stop-engine"]
+
+
+@pytest.mark.parametrize("status", ["0", "7"])
+def test_the_ci_script_cleans_up_and_ends_with_the_tests_status(
+    tmp_path: Path, ci: Callable[..., subprocess.Popen[bytes]], status: str
+) -> None:
+    assert ci(ends=status).wait(timeout=20) == int(status)
+    assert (tmp_path / "said").read_text().splitlines() == ["make test", *CLEANED]
+
+
+def test_a_ci_script_that_is_ended_passes_the_signal_on_and_cleans_up_too(
+    tmp_path: Path, ci: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    script = ci(ends="")
+    assert script.stdout is not None
+    assert script.stdout.readline() == b"started\n"
+    script.terminate()
+    assert script.wait(timeout=20) == 143
+    assert (tmp_path / "said").read_text().splitlines() == ["make test", "make got TERM", *CLEANED]

@@ -93,10 +93,18 @@ def test_an_engine_that_never_answers_is_given_up_at_the_deadline_and_ended() ->
     assert runner.ran("kill 77")
 
 
-def test_an_engine_that_its_installation_has_just_started_is_not_started_again() -> None:
-    runner = FakeRunner(programs=["docker"]).on("docker version", UP)
+@pytest.mark.parametrize(("files", "how"), [({"/run/systemd/system": ""}, "systemd"), ({}, "service")])
+def test_an_engine_that_its_installation_has_just_started_is_not_started_again_but_recorded(
+    tmp_path: Path, files: dict[str, str], how: str
+) -> None:
+    record = tmp_path / "record"
+    runner = FakeRunner(programs=["docker"], files=files, env={"ECHO_ENGINE_RECORD": str(record)})
+    runner.on("docker version", UP)
     starter(runner).start()
-    assert not runner.ran("setsid")
+    assert not record.exists(), "it was there before: this run has not started it"
+    starter(runner).start(installed=True)
+    assert recorded(record) == {"how": how, "pid": 0}
+    assert not runner.ran("start")
 
 
 @pytest.mark.parametrize(("name", "removed"), [("bash", True), ("dockerd", False), ("", True)])

@@ -34,9 +34,11 @@ class Bench:
         self.values(ECHO_NET4="192.0.2", ECHO_NET6="2001:db8:7", ECHO_PORT="64999")
         self.sessions = 0
         self.verdict = "complete"
+        self.certificate = {"complete": True, "reasons": list[str]()}
+        self.run = {"tap": "server-tap", "end_ns": None, "interface": {"ipv4": ["192.0.2.10/25"]}}
         self.runner = with_docker(FakeRunner(env={"HOME": str(root / "home")}))
         config = {"services": {"server": {"image": "echolab/x", "build": {}}}}
-        self.runner.on(f"{COMPOSE} config", Result(0, json.dumps(config)))
+        self.runner.on(f"{COMPOSE} --profile * config", Result(0, json.dumps(config)))
         self.runner.on("docker image inspect", Result(0, 'sha256:1 ["echolab/x:latest"]\n'))
         for quiet in (
             "docker network",
@@ -56,7 +58,9 @@ class Bench:
         self.sessions += 1
         run = self.root / "captures" / "2026-01-01T00-00-00Z"
         run.mkdir(exist_ok=True)
-        (run / f"{self.sessions:04}.json").write_text(json.dumps({"verdict": self.verdict}))
+        (run / "run.json").write_text(json.dumps(self.run))
+        session = {"verdict": self.verdict, "certificate": self.certificate}
+        (run / f"{self.sessions:04}.json").write_text(json.dumps(session))
         return Result(0)
 
     def up(self) -> str:
@@ -122,6 +126,29 @@ def test_a_session_that_does_not_come_is_told_with_the_logs_end(bench: Bench) ->
     assert caught.value.log == ["client-1  | connection reset"]
 
 
+def test_a_session_without_a_certificate_is_not_shown_but_told_with_the_reason(bench: Bench) -> None:
+    bench.certificate = {"complete": False, "reasons": ["3 frames were dropped"]}
+    with pytest.raises(SetupError, match="0001 was recorded but not certified: 3 frames were dropped"):
+        bench.up()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"tap": "client-tap"},
+        {"end_ns": 1},
+        {"interface": {"ipv4": ["198.51.100.10/25"]}},
+        {"interface": {"ipv4": ["192.0.2.1/25"]}},
+        {"interface": None},
+    ],
+    ids=["another tap", "an ended run", "another lab", "another host", "no address"],
+)
+def test_only_a_session_of_this_labs_running_tap_counts(bench: Bench, other: dict[str, object]) -> None:
+    bench.run |= other
+    with pytest.raises(SetupError, match="no complete session"):
+        bench.up()
+
+
 @pytest.mark.parametrize(
     ("output", "words", "next_step"),
     [
@@ -131,6 +158,12 @@ def test_a_session_that_does_not_come_is_told_with_the_logs_end(bench: Bench) ->
             "ECHO_PORT=65000",
         ),
         ("Pool overlaps with other one on this address space", "collides", "make down"),
+        ("Network x needs to be recreated - option has changed", "other addresses", "make down, then make up"),
+        (
+            "Invalid address 1.2.3.4: It does not belong to any of this network's subnets",
+            "other addresses",
+            "make down",
+        ),
         ("dependency failed to start: container x is unhealthy", "did not get ready", "logs"),
         ("something new", "could not be started", "up"),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from lab.store.errors import StoreError
 from lab.store.files import DescriptorPool
-from lab.store.pcapng import IN_PROGRESS, SessionFile
+from lab.store.pcapng import SessionFile, in_progress
 from lab.store.reader import read_capture
 from tests.unit.store.scenes import HEADER, NAMES, START_NS, frame, no_file_beyond, walk
 
@@ -54,7 +54,7 @@ def test_the_file_is_valid_after_every_flush(file: SessionFile) -> None:
         assert capture.comments == [f"frame {n}" for n in range(number + 1)]
         assert capture.frames == [frame(n) for n in range(number + 1)]
         assert not capture.truncated
-        assert capture.sections[0].comment == IN_PROGRESS
+        assert capture.sections[0].comment == in_progress(file.path)
         assert capture.names == NAMES
 
 

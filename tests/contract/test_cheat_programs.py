@@ -1,0 +1,61 @@
+"""The kit against servers whose process is wrong on purpose: each fails in the cases that name its fault, and in no
+other."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lab.conformance import Result, process_cases, run_process_cases
+from lab.conformance.output import told
+
+ALL = {case.id for case in process_cases()}
+PANEL = {"sigterm", "both-versions", "server-help", "server-port-word"}
+WRONG = {"server-port-word", "server-flush-high", "server-log-word", "server-no-option"}
+LISTENS = {"server-port-taken", "server-no-address"}
+# Flaw: the cases that it must fail, and those that are run besides.
+FAULTS: dict[str, tuple[set[str], set[str]]] = {
+    "right": (set(), ALL),
+    "ignores-signals": ({"sigterm", "sigterm-refuses"}, PANEL),
+    "no-handler": ({"sigterm", "sigint"}, PANEL),
+    "status-143": ({"sigterm", "sigint"}, PANEL),
+    "loses-unfinished": ({"sigterm-unfinished", "sigterm-quit", "flush-variable"}, PANEL | {"sigterm-refuses"}),
+    "waits-for-all": ({"sigterm-deaf"}, PANEL | {"sigterm-unfinished"}),
+    "no-reuse": ({"port-again"}, PANEL | {"sigterm-refuses"}),
+    "ipv4-only": ({"both-versions"}, PANEL | {"server-environment"}),
+    "says-no-end": ({"log-life", "both-versions"}, PANEL | {"log-messages"}),
+    "logs-text": ({"log-life", "both-versions", "log-connections", "log-messages"}, PANEL),
+    "environment-wins": ({"server-arguments-win"}, PANEL | {"server-environment"}),
+    "no-variables": ({"max-line-variable", "max-line-cr", "flush-variable", "log-messages", "log-life"}, PANEL),
+    "stack-trace": (WRONG | LISTENS, PANEL),
+    "wrong-words": (WRONG | LISTENS, PANEL),
+    "status-1": (WRONG, PANEL | LISTENS),
+    "one-sentence": ({"server-port-taken"}, PANEL | LISTENS),
+}
+
+
+def verdicts(flaw: str) -> dict[str, Result]:
+    command = [sys.executable, "-m", "tests.contract.cheat_programs", flaw]
+    return {result.case: result for result in run_process_cases(command, only=set.union(*FAULTS[flaw]), patience_s=1.5)}
+
+
+@pytest.fixture(scope="module")
+def all_verdicts() -> dict[str, dict[str, Result]]:
+    with ThreadPoolExecutor(3) as pool:
+        return dict(zip(FAULTS, pool.map(verdicts, FAULTS), strict=True))
+
+
+@pytest.mark.parametrize("flaw", FAULTS)
+def test_each_flaw_is_named_and_nothing_else_is_blamed(flaw: str, all_verdicts: dict[str, dict[str, Result]]) -> None:
+    results = all_verdicts[flaw]
+    failed = {case for case, result in results.items() if result.outcome != "pass"}
+    missed = FAULTS[flaw][0] - failed
+    assert not missed, f"{flaw} passed {sorted(missed)}"
+    wrongly = failed - FAULTS[flaw][0]
+    assert not wrongly, "\n".join(line for case in sorted(wrongly) for line in told(results[case]))
+    for case in failed:
+        assert results[case].outcome == "fail"
+        assert results[case].expected
+        assert results[case].got
