@@ -84,6 +84,7 @@ class Tap:
         self.frames_received = 0
         self.frames_dropped = 0
         self._dropped_last = 0
+        self._now_ns = 0
         self._ended: list[str] = []  # for the quota: their files are finished at the end of the turn
 
     def turn(self, wait_s: float) -> None:
@@ -94,6 +95,9 @@ class Tap:
         if not self.ring.ready:  # else what was dropped came after frames that are still in the ring
             self._count_drops()
         now_ns = self.clock.now_ns()
+        if now_ns < self._now_ns:
+            self.intake.empty()  # what waits was stamped by the clock as it went before it was set back
+        self._now_ns = now_ns
         if self.tracker.is_due(now_ns):
             self.intake.empty()  # nobody is silent whose frames wait here
             self._act(self.tracker.tick(now_ns))
