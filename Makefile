@@ -28,8 +28,8 @@ test: ## the whole test suite, with its own set-up
 lint: ## static checks only: ruff, mypy, import rules, shellcheck
 	@$(SETUP) lint
 
-bench: ## the measurements of tests/bench
-	@$(SETUP) bench
+bench: ## the measurements of tests/bench; ONLY="startup wire"
+	@$(SETUP) bench $(ONLY)
 
 soak: ## the long repeats of docs/soak.md; MINUTES=10, ONLY="fuzz"
 	@$(SETUP) soak --minutes $(MINUTES) $(ONLY)

@@ -83,8 +83,11 @@ OPENING = (
     row(
         "simultaneous-open",
         "RFC 9293 §3.5",
-        "Both ends sent a SYN before they had the other's: a simultaneous open.",
-        frames=(1, 2),
+        "Both ends sent a SYN before they had the other's: a simultaneous open; the client counts from {client_isn},"
+        " the server from {server_isn}.",
+        frames=(1, 2, 3),
+        client_isn=2319196976,
+        server_isn=1186457620,
     ),
     row(
         "fast-open",
@@ -101,6 +104,11 @@ OPENING = (
         "handshake-ack-number",
         "RFC 9293 §3.5",
         "The server acknowledged a number that the client never sent: it belongs to an older connection.",
+    ),
+    told(
+        "other-connection",
+        "RFC 9293 §3.10.7.4",
+        "The client sent a number from before its initial one: of another connection between these ports.",
     ),
     told("reuse", "RFC 9293 §3.6.1", "The same addresses and ports were used again 0.010 s after a session ended."),
     told(

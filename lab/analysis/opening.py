@@ -111,7 +111,9 @@ def opening_findings(session: Session, records: list[FrameRecord], handshake: Ha
     found: list[Finding] = []
     client, server = handshake.client, handshake.server
     frames = (client.frame if client else None, server.frame if server else None, handshake.ack_frame)
-    if handshake.complete and client is not None and server is not None:
+    if handshake.simultaneous and client is not None and server is not None:
+        found.append(finding("simultaneous-open", frames, client_isn=client.isn, server_isn=server.isn))
+    elif handshake.complete and client is not None and server is not None:
         found.append(
             finding(
                 "handshake-complete",
@@ -129,8 +131,6 @@ def opening_findings(session: Session, records: list[FrameRecord], handshake: Ha
     for opening, role in ((client, "client"), (server, "server")):
         if opening is not None and opening.data_bytes:
             found.append(finding("fast-open", (opening.frame,), _role(role), octets=opening.data_bytes))
-    if handshake.simultaneous:
-        found.append(finding("simultaneous-open", frames[:2]))
     if handshake.initial_rtt_ns is not None and handshake.syn_ns is not None and handshake.ack_ns is not None:
         found.append(
             finding(
@@ -186,7 +186,8 @@ def _repeated_syns(records: list[FrameRecord]) -> list[Finding]:
         if not record.is_tcp or not record.bits & SYN or record.sender is None or record.damaged:
             continue
         before = last.get(record.sender)
-        if before is not None and before.seq_raw == record.seq_raw:
+        joins = before is not None and record.bits & ACK and not before.bits & ACK  # in a simultaneous open
+        if before is not None and before.seq_raw == record.seq_raw and not joins:
             attempts[record.sender] = attempts.get(record.sender, 0) + 1
             found.append(
                 finding(

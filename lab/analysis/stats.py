@@ -13,27 +13,32 @@ from collections.abc import Iterable
 from struct import Struct
 
 from lab.analysis.totals import Half, Running, SessionTotals, summed
+from lab.session.fragments import Fragments
 from lab.session.limits import Limits
 from lab.session.observe import YOUNG_GAP_NS
 from lab.session.side import Place, Side
 from lab.session.states import State
 from lab.wire.frame import Frame
-from lab.wire.packet import Endpoint, Segment
+from lab.wire.packet import Endpoint, Fragment, Packet, Segment
 from lab.wire.parse import parse
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 _MASK = 0xFFFFFFFF
 _SERVER_PORTS = (7, 8080)
 _TCP = Struct("!IIHH").unpack_from
+AFTER_NS = 1_000_000_000
+"""So long after its last frame a capture is taken to have ended (see ``lab.analysis.entry``)."""
 _MAX_HOLES = Limits().max_holes
 
 
 class Statistics:
-    """Frames in, totals out. others: frames that are no TCP segment (or not one that can be read)."""
+    """Frames in, totals out. others: frames that are no TCP segment, or not one that can be read
+    (of fragments, all but the one that completes it)."""
 
     def __init__(self) -> None:
         self._by_key: dict[bytes, Half] = {}
         self._sessions: list[Running] = []
+        self._fragments = Fragments(Limits())
         self.frames = self.others = 0
 
     def take(self, frames: Iterable[tuple[int, bytes, int]]) -> None:
@@ -79,7 +84,9 @@ class Statistics:
 
     def _other(self, frame: Frame) -> None:
         """IP options, extension headers, fragments, cut headers, other protocols: the parser knows them."""
-        packet = parse(frame)
+        packet: Packet | None = parse(frame)
+        if isinstance(packet, Fragment):
+            packet = self._fragments.whole(packet, self._fragments.take(packet))
         if not isinstance(packet, Segment):
             self.others += 1
             return
@@ -100,6 +107,7 @@ class Statistics:
         begins = flags & (SYN | ACK | RST) == SYN
         if half is None or (begins and _begins_anew(half, seq)):
             half = self._open(key, time_ns, flags)
+        before = half.flags
         half.flags |= flags
         if flags & RST:
             half.rsts += 1
@@ -123,7 +131,7 @@ class Statistics:
         taken = max(0, length) + (1 if flags & FIN else 0)
         if taken:
             _place(half, seq, taken, max(0, length), time_ns)
-        elif flags & SYN and half.syns > 1:
+        elif flags & SYN and half.syns > 1 and (before & ACK or not flags & ACK):
             half.again += 1
         return half
 
@@ -142,7 +150,8 @@ class Statistics:
 
     def sessions(self) -> list[SessionTotals]:
         """All sessions so far, in the order in which they began."""
-        return [summed(session) for session in self._sessions]
+        end_ns = max((session.last_ns for session in self._sessions), default=0) + AFTER_NS
+        return [summed(session, end_ns) for session in self._sessions]
 
 
 def stats(frames: Iterable[Frame]) -> list[SessionTotals]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lab.session.limits import Limits
 from lab.session.side import Side
 from lab.wire.packet import Endpoint
+
+_LIMITS = Limits()
 
 
 class Half:
@@ -108,14 +111,15 @@ class SessionTotals:
     from_server: Totals
 
 
-def summed(session: Running) -> SessionTotals:
+def summed(session: Running, end_ns: int) -> SessionTotals:
+    """A session's totals. end_ns: when the capture ended."""
     client, server = session.halves
     return SessionTotals(
         session.order,
         str(session.client),
         str(session.server),
         4 if len(session.client.address) == 4 else 6,
-        _verdict(session),
+        _verdict(session, end_ns),
         session.first_ns,
         session.last_ns,
         client.frames + server.frames,
@@ -140,13 +144,18 @@ def _half(half: Half) -> Totals:
     )
 
 
-def _verdict(session: Running) -> str:
+def _verdict(session: Running, end_ns: int) -> str:
     client, server = session.halves
-    if not client.syns and not server.syns:
+    midstream = not client.syns and not server.syns
+    closed = all(half.fin_end is not None and half.peer.ack == half.fin_end for half in session.halves)
+    established = midstream or bool(server.syns and not session.waiting)
+    patience_ns = _LIMITS.idle_ns if established else _LIMITS.half_open_idle_ns
+    if not closed and not session.reset_by and end_ns - session.last_ns < patience_ns:
+        return "cut"  # the capture ended before the session did
+    if midstream:
         return "midstream"
-    if all(half.fin_end is not None and half.peer.ack == half.fin_end for half in session.halves):
+    if closed:
         return "complete"
-    established = server.syns and not session.waiting
     if session.reset_by:
         return "refused" if session.reset_by == "server" and not server.syns and not established else "reset"
     return "cut" if established else "half-open"

@@ -231,6 +231,8 @@ class Walk:
         if record.bits & FIN and own.fin_at is None:
             own.fin_at = end - 1
         known = own.originals(start, end)
+        if record.bits & SYN and record.bits & ACK and known and not self.records[known[0].frame - 1].bits & ACK:
+            return  # in a simultaneous open: the SYN's number once more, because its ACK stands in the same segment
         own.ahead = [(frame, at) for frame, at in own.ahead if at > own.una]
         probes = record.payload_bytes == 1 and self._closed(peer_of(role)) and start >= own.una
         if start >= own.next and not any(at >= end for _, at in own.ahead):

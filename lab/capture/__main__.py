@@ -21,13 +21,13 @@ from lab import __version__
 from lab.capture import facts, privileges, settings
 from lab.capture.errors import TapError
 from lab.capture.filter import EXPRESSION
+from lab.capture.mend import mend
 from lab.capture.ready import SignOfLife
 from lab.capture.ring import Ring
 from lab.store.blocks import InterfaceFacts, SectionFacts
 from lab.store.errors import StoreError
 from lab.store.facts import RunFacts
 from lab.store.quota import Quota
-from lab.store.recover import recover
 from lab.store.sessions import SessionStore
 
 OFFLOADS_DEADLINE_S = 10.0
@@ -118,9 +118,7 @@ def _interface_without_offloads(name: str) -> facts.Interface:
 
 def _store(wanted: settings.Settings, host: facts.Interface, ring: Ring, names: dict[str, str]) -> SessionStore:
     hardware, system = facts.system()
-    # What cannot be mended of an older run stays as it is; this one can go on.
-    for mended in recover(wanted.captures, key=wanted.key, tell=lambda error: _say(f"tap: {error}")):
-        _say(f"tap: {mended}")
+    mend(wanted.captures, wanted.key, lambda sentence: _say(f"tap: {sentence}"))
     on = [label for label, value in host.offloads.items() if value]
     offloads = "offloads off" if not host.distorting else f"OFFLOADS ON: {', '.join(host.distorting)}"
     who = names.get(_first_address(host), "host")

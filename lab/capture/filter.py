@@ -26,10 +26,17 @@ EXPRESSION = (
 )
 """The capture filter in libpcap's language (pcap-filter(7)); it stands in every file's interface description."""
 
-NOT_OURS = ((0x30, 0, 0, 0xFFFFF004), (0x15, 0, 1, 3), (0x06, 0, 0, 0))
+NOT_OURS = (
+    (0x30, 0, 0, 0xFFFFF004),  # A = packet type (SKF_AD_PKTTYPE)
+    (0x15, 2, 0, 3),  # another station's? leave it out
+    (0x30, 0, 0, 0xFFFFF030),  # A = whether it has a VLAN tag (SKF_AD_VLAN_TAG_PRESENT)
+    (0x15, 1, 0, 0),  # no? go on
+    (0x06, 0, 0, 0),
+)
 """Instructions before the filter's own: a frame to another station's address (PACKET_OTHERHOST) is left out. A bridge
 that has lost a station sends its frames to everybody; a host that is not meant throws them away, and a capture that
-shows them says that something arrived which never did."""
+shows them says that something arrived which never did. So is a frame with a VLAN tag: it belongs to another network,
+and as Linux takes the tag off before a packet socket sees the frame, it would look like one of this."""
 
 DLT_EN10MB = 1
 BPF_RET_K = 0x06

@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from lab.cli.completion import SHELLS, script
+from lab.cli.completion import NAMES, SHELLS, names, script
 from lab.cli.errors import ASKED_WRONGLY, FAILED, RefusedError
 from lab.cli.exercise import add_exercise_commands
 from lab.cli.grade import add_grade_command
 from lab.cli.listing import Filter, as_json, as_table, chosen
 from lab.cli.live import add_command as add_live
 from lab.cli.look import add_commands
+from lab.cli.manual import Parser
 from lab.cli.naming import capture_named, captures_of
 from lab.cli.taps import add_command as add_compare
 from lab.cli.verify import verify_all
@@ -28,7 +29,7 @@ from lab.store.index import sessions, unreadable_runs
 from lab.store.prune import prune
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     def error(self, message: str) -> NoReturn:
         raise RefusedError(f"{message}: '{self.prog} --help' tells what there is", ASKED_WRONGLY)
 
@@ -72,11 +73,18 @@ def parser() -> argparse.ArgumentParser:
     add_exercise_commands(commands)
     add_grade_command(commands)
     add_wire_command(commands)
-    completing = commands.add_parser("completion", help="print a completion script", description="Print one.")
-    completing.add_argument("shell", choices=SHELLS)
+    completing = commands.add_parser(
+        "completion",
+        help="print a completion script",
+        description="Print a completion script for a shell; or the sessions' names, which such a script asks for.",
+    )
+    completing.add_argument("shell", choices=(*SHELLS, NAMES))
     completing.set_defaults(run=_completion)
     passed_on = commands.add_parser("conformance", add_help=False, help="test anybody's echo server or client")
     passed_on.set_defaults(run=None)
+    for one in commands._choices_actions:
+        sub = commands.choices[one.dest]
+        sub.description = sub.description or f"{(one.help or '')[:1].upper()}{(one.help or '')[1:]}"
     return top
 
 
@@ -118,6 +126,9 @@ def _sessions(options: argparse.Namespace) -> int:
 
 
 def _completion(options: argparse.Namespace) -> int:
+    if options.shell == NAMES:
+        print("\n".join(names(Path(os.environ.get("ECHO_CAPTURES") or "captures"))))
+        return 0
     sys.stdout.write(script(options.shell, parser()))
     return 0
 

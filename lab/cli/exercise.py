@@ -18,6 +18,8 @@ _ACTIONS = (
     ("list", "all exercises, and how far each is"),
     ("start", "lay out the folder of an exercise"),
     ("run", "play its scenario in the lab and fetch the captures"),
+    ("program", "the player's program of a stage, for a run without Docker in reach"),
+    ("collect", "take over what the player told and the tap captured in a stage"),
     ("hint", "a hint for a question; ask again for a plainer one"),
     ("check", "mark the answers against your captures"),
     ("watch", "check again whenever answers or captures are saved"),
@@ -38,6 +40,8 @@ def add_exercise_commands(commands: _SubParsersAction[Any]) -> None:
         _common(made, name)
         if name != "list":
             made.add_argument("exercise", metavar="N", help="its number or the beginning of its name")
+        if name in ("program", "collect"):
+            made.add_argument("--stage", type=int, default=1, metavar="K", help="which, from 1")
         if name == "hint":
             made.add_argument("question", nargs="?", help="the question's name (default: the first open one)")
         if name == "solution":

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lab.grade import answers as sheets
-from lab.grade.check import ANSWERS, CAPTURES, check
+from lab.grade.check import ANSWERS, CAPTURES, PREDICTIONS, check
 from lab.grade.errors import GradeError
 from lab.grade.manifest import Exercise, Question, load_all
 from lab.grade.pack import pack
+from lab.grade.paste import Progressing, script
 from lab.grade.play import Lab, Run
 from lab.grade.progress import Work
 from lab.grade.seed import fill, student_id
@@ -95,9 +98,24 @@ def run_(options: argparse.Namespace) -> int:
     seal = work.record_predictions(exercise, sheet.predict) if exercise.predictions else ""
     progress = work.progress(exercise)
     values = exercise.values(work.student(), progress.runs, seal)
+    if shutil.which("docker") is None and "ECHO_CAPTURES" in os.environ:
+        # In the container of the service learn: the machine outside has Docker, and plays this script.
+        if sys.stdout.isatty():
+            raise GradeError(f"pipe it into a shell: docker compose run --rm -T learn exercise run {exercise.number} | sh")
+        print(script(exercise, values), end="")
+        return 0
     print(f"Playing {exercise.title!r} for {work.student()}:")
-    captures = Run(exercise, values, Lab(), lambda words: print(f"  {words}", flush=True)).go()
+    return _keep(exercise, work, Run(exercise, values, Lab(), _say).go())
+
+
+def _say(words: str) -> None:
+    print(f"  {words}", flush=True)
+
+
+def _keep(exercise: Exercise, work: Work, captures: Mapping[str, Path]) -> int:
+    """Copy a run's captures, and say where they are."""
     work.keep_captures(exercise, captures)
+    progress = work.progress(exercise)
     progress.runs += 1
     work.save(exercise, progress)
     folder = work.folder(exercise)
@@ -106,6 +124,30 @@ def run_(options: argparse.Namespace) -> int:
         print(f"  {folder / CAPTURES / part}.pcapng")
     print(f"Look at them, answer in {folder / ANSWERS}, then: echolab exercise check {exercise.number}")
     return 0
+
+
+def _progressing(options: argparse.Namespace) -> tuple[Progressing, Path]:
+    """A run that another machine's shell plays, and the folder with the captures."""
+    exercise = chosen(options.exercise, load_all())
+    work = _enrolled(options)
+    work.start(exercise)
+    sheet = sheets.read(work.folder(exercise) / ANSWERS)
+    _understood(exercise, sheet.predict)
+    seal = work.record_predictions(exercise, sheet.predict) if exercise.predictions else ""
+    return Progressing(exercise, work, seal), Path(os.environ.get("ECHO_CAPTURES") or "captures")
+
+
+def program_(options: argparse.Namespace) -> int:
+    run, captures = _progressing(options)
+    print(run.program(options.stage, captures))
+    return 0
+
+
+def collect_(options: argparse.Namespace) -> int:
+    run, captures = _progressing(options)
+    told = "" if sys.stdin.isatty() else sys.stdin.read()
+    found = run.collect(options.stage, told, captures, _say)
+    return _keep(run.exercise, run.work, found) if found else 0
 
 
 def _understood(exercise: Exercise, given: Any) -> None:
@@ -153,7 +195,18 @@ def check_(options: argparse.Namespace) -> int:
     work = _enrolled(options)
     if not work.started(exercise):
         raise GradeError(f"it is not started yet: echolab exercise start {exercise.number}")
+    if not work.played(exercise) and _is_readable(work.folder(exercise) / ANSWERS):
+        raise GradeError(f"it is not played yet, so there is no capture: echolab exercise run {exercise.number}")
     return _check_once(exercise, work)
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether the answers are at least TOML: else that is what is told first."""
+    try:
+        sheets.read(path)
+    except GradeError:
+        return False
+    return True
 
 
 def _check_once(exercise: Exercise, work: Work) -> int:
@@ -174,14 +227,16 @@ def watch_(options: argparse.Namespace) -> int:
         now = _stamp(work.folder(exercise))
         if now != before:
             before = now
-            if _check_once(exercise, work) == 0:
+            if not work.played(exercise):
+                print(f"It is not played yet: echolab exercise run {exercise.number} in another terminal.", flush=True)
+            elif _check_once(exercise, work) == 0:
                 return 0
         time.sleep(_LOOK_EVERY_S)
 
 
 def _stamp(folder: Path) -> tuple[tuple[str, int], ...]:
     """What changes when answers or captures are saved."""
-    paths = [folder / ANSWERS, *sorted((folder / CAPTURES).glob("*.pcapng"))]
+    paths = [folder / ANSWERS, folder / PREDICTIONS, *sorted((folder / CAPTURES).glob("*.*"))]
     found = []
     for path in paths:
         try:
@@ -216,6 +271,9 @@ def pack_(options: argparse.Namespace) -> int:
     exercises = load_all()
     wanted = [chosen(word, exercises) for word in options.exercise] or [e for e in exercises if work.started(e)]
     path = pack(work, wanted, options.output)
+    for one in wanted:
+        if not work.played(one):
+            print(f"echolab: {one.name} is not played yet: its captures are missing in the zip", file=sys.stderr)
     print(f"{path}: {', '.join(one.name for one in wanted)}. Hand in this file.")
     return 0
 
@@ -225,6 +283,8 @@ ACTIONS = {
     "list": list_,
     "start": start_,
     "run": run_,
+    "program": program_,
+    "collect": collect_,
     "hint": hint_,
     "check": check_,
     "watch": watch_,

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -48,9 +49,11 @@ def add_commands(command: Adder) -> None:
     form = ladder.add_mutually_exclusive_group()
     form.add_argument("--svg", action="store_true", help="as a picture (SVG), on standard output")
     form.add_argument("--mermaid", action="store_true", help="as a Mermaid diagram, for Markdown")
-    ladder.add_argument("--raw", action="store_true", help="SVG, Mermaid: sequence numbers as in the header")
-    ladder.add_argument("--to-scale", action="store_true", help="SVG: distances grow with the time between frames")
-    ladder.add_argument("--explain", action="store_true", help="SVG, Mermaid: a line of explanation for each frame")
+    ladder.add_argument("--raw", action="store_true", help="sequence numbers as in the header")
+    ladder.add_argument(
+        "--to-scale", action="store_true", help="not with --mermaid: distances grow with the time between frames"
+    )
+    ladder.add_argument("--explain", action="store_true", help="one line of explanation for each frame")
 
     report = command("report", "write a report: one HTML file, for the browser and for paper", _report)
     _one_session(report)
@@ -97,6 +100,13 @@ def style_of(options: argparse.Namespace) -> Style:
     return Style(width, colour, plain)
 
 
+def refuse_together(options: argparse.Namespace, form: str, never: tuple[str, ...]) -> None:
+    """Refuse options that mean nothing with this form, instead of leaving them unheard."""
+    for name in never:
+        if getattr(options, name):
+            raise RefusedError(f"--{name.replace('_', '-')} means nothing with {form}: leave one away", ASKED_WRONGLY)
+
+
 def _asked(options: argparse.Namespace) -> tuple[Path, Analysed, Analysis]:
     path = capture_named(options.name, options)
     found = analysis_of(path, options.session)
@@ -105,6 +115,8 @@ def _asked(options: argparse.Namespace) -> tuple[Path, Analysed, Analysis]:
 
 
 def _show(options: argparse.Namespace) -> int:
+    if options.no_frames and not options.json:
+        raise RefusedError("--no-frames means something with --json only: add that, or leave it away", ASKED_WRONGLY)
     _, found, analysis = _asked(options)
     if options.json:
         print(json.dumps(as_json(analysis, frames=not options.no_frames), indent=1, ensure_ascii=False))
@@ -120,8 +132,13 @@ def tell_cut(path: Path, left_over_bytes: int) -> None:
 
 
 def _ladder(options: argparse.Namespace) -> int:
-    if not (options.svg or options.mermaid):
-        path, style = capture_named(options.name, options), style_of(options)
+    form = "--svg" if options.svg else "--mermaid" if options.mermaid else ""
+    if form:
+        never = ("whole", "width", "ascii", *(("to_scale",) if options.mermaid else ()))
+        refuse_together(options, form, never)
+    else:
+        path = capture_named(options.name, options)
+        style = replace(style_of(options), raw=options.raw, to_scale=options.to_scale, explain=options.explain)
         print(ladder_of_file(path, style, whole=options.whole, session=options.session))
         return 0
     path, _, analysis = _asked(options)

@@ -17,7 +17,7 @@ from lab.analysis.wirelog import deeds
 from lab.cli.analyses import analyses_of, analysis_of
 from lab.cli.errors import ASKED_WRONGLY, RefusedError
 from lab.cli.large import counted, is_large
-from lab.cli.look import Adder, style_of, tell_cut
+from lab.cli.look import Adder, refuse_together, style_of, tell_cut
 from lab.cli.naming import NAMES, capture_named, captures_of
 from lab.report.asjson import plain
 from lab.report.ladder import MIN_WIDTH, Style
@@ -49,6 +49,10 @@ def add_command(command: Adder) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    for form in ("json", "svg", "mermaid"):
+        if getattr(options, form):
+            never = ("width", "ascii", *(("raw",) if form == "json" else ("log",)))
+            refuse_together(options, f"--{form}", never)
     if options.client and not options.server:
         raise RefusedError("name two captures, the client's tap's and the server's; or none: the latest", ASKED_WRONGLY)
     names = (options.client, options.server)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
 
 from lab.analysis.model import Analysis, FrameRecord, Role
@@ -10,7 +9,7 @@ from lab.analysis.totals import SessionTotals
 from lab.report.ladder import MIN_WIDTH, Style
 from lab.report.layers import layers
 from lab.report.rungs import label
-from lab.report.text import duration, quote
+from lab.report.text import columns, duration, quote, wrap
 
 _ROLES: tuple[Role, Role] = ("client", "server")
 
@@ -22,14 +21,14 @@ def shown(analysis: Analysis, certificate: str, style: Style) -> str:
     lines = [
         style.paint(f"Session {analysis.name} · {analysis.verdict} · {len(analysis.frames)} frames · {took}", "bold"),
         f"client {analysis.client.address} → server {analysis.server.address}, IPv{analysis.ip_version}",
-        *textwrap.wrap(certificate, width),
+        *wrap(certificate, width),
         "",
     ]
     for one in analysis.findings:
         number = ", ".join(f"#{n}" for n in one.frames[:6]) + (" …" if len(one.frames) > 6 else "")
         rule = f" ({one.rfc})" if one.rfc else ""
         body = f"{one.sentence}{rule}"
-        lines += textwrap.wrap(body, width, initial_indent="• ", subsequent_indent="  ")
+        lines += wrap(body, width, indent="• ", rest="  ")
         if number:
             lines.append(style.paint(f"  {number}", "dim"))
     if not analysis.findings:
@@ -43,23 +42,21 @@ def explained(analysis: Analysis, frame: FrameRecord, style: Style) -> str:
     since = duration(frame.time_ns - analysis.start_ns)
     sender = f"from the {frame.sender}" if frame.sender else "from neither side"
     lines = [style.paint(f"Frame {frame.number}, {sender}, after {since}: {label(frame)}", "bold")]
-    lines += textwrap.wrap(frame.comment, width)
-    lines += textwrap.wrap(
+    lines += wrap(frame.comment, width)
+    lines += wrap(
         f"Then the client is {frame.client_state or 'unknown'}, the server {frame.server_state or 'unknown'}.", width
     )
     for one in analysis.findings_at(frame.number):
         body = one.sentence + (f" ({one.rfc})" if one.rfc else "")
-        lines += textwrap.wrap(body, width, initial_indent="• ", subsequent_indent="  ")
+        lines += wrap(body, width, indent="• ", rest="  ")
     for layer in layers(frame.data, frame.checksum, frame.sender or ""):
         lines += ["", style.paint(f"{layer.name}, octets {layer.start} to {layer.end - 1}", "handshake")]
         for field in layer.fields:
             where = f"{field.start}" if field.end - field.start == 1 else f"{field.start}-{field.end - 1}"
             bits = f" {field.bits}" if field.bits else ""
-            lines += textwrap.wrap(
-                f"{field.name} = {field.value}", width, initial_indent=f"{where:>8}  ", subsequent_indent=" " * 12
-            )
+            lines += wrap(f"{field.name} = {field.value}", width, indent=f"{where:>8}  ", rest=" " * 12)
             what = f"{bits.strip()}{': ' if bits and field.meaning else ''}{field.meaning}"
-            for line in textwrap.wrap(what, width - 12):
+            for line in wrap(what, width - 12):
                 lines.append(" " * 12 + style.paint(line, "dim"))
     return "\n".join(style.plain(one) for one in lines)
 
@@ -75,7 +72,7 @@ def spoken(analysis: Analysis, style: Style) -> str:
     for sent_ns, role, one in every:
         frames = ", ".join(f"#{n}" for n in one.frames[:4]) + (" …" if len(one.frames) > 4 else "")
         head = f"{(sent_ns - analysis.start_ns) / 1e6:>10.3f} ms  {role}  "
-        room = max(20, width - len(head) - len(frames) - 3)
+        room = max(20, width - columns(head) - len(frames) - 3)
         colour = "data" if role == "client" else "handshake"
         lines.append(f"{head}{style.paint(style.plain(quote(one.octets, room)), colour)}  {frames}")
     return "\n".join(lines) if lines else "Nobody said anything."

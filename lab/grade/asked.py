@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from lab.analysis.model import Analysis
 from lab.grade.errors import EvidenceError
 from lab.grade.scenario import Plan, number_of, program
+from lab.grade.scripted import differs
 from lab.grade.seed import Seed, fill
 
 _SEAL = "?" * 10
@@ -44,6 +45,9 @@ def compare(
     if spoken and language and language != spoken:
         raise _other(name, f"the server there is written in {language}, and it should be {spoken}")
     _text(name, analysis, plan, values)
+    odd = differs(name, analysis, fill(plan.wire, values))
+    if odd:
+        raise _other(name, odd)
 
 
 def _text(name: str, analysis: Analysis, plan: Plan, values: Mapping[str, str | int]) -> None:

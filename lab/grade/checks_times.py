@@ -160,6 +160,8 @@ def _released(found: Analysis) -> tuple[FrameRecord, FrameRecord, FrameRecord | 
     asked = [number for number in found.client.data_frames if number < answer.number]
     if not asked:
         raise NotShownError("the client said nothing before that answer")
+    if sum(answer.number in message.frames for message in found.server.messages) != 1:
+        raise NotShownError("the server was so slow that its two answers travel in one segment")
     line = found.frame(asked[-1])
     between = found.frames[line.number : answer.number - 1]
     ack = next((f for f in between if f.sender == "client" and f.kind == "ack"), None)

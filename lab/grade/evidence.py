@@ -1,9 +1,10 @@
 """The evidence: the student's captures of one exercise, read, found fit to be graded, and analysed.
 
 Fit means: everything of the session is in the file (the certificate, reckoned anew from the frames, so that editing the
-JSON gains nothing), the kernel dropped nothing meanwhile, the file is the one that its JSON was written for, and the
-student's own nonce or source port stands in it. What is not fit is refused with the reason and how to take it again;
-a capture that misses frames is no fault of the student.
+JSON gains nothing), the kernel dropped nothing meanwhile, the file is the one that its JSON was written for, nothing
+stands in it that the lab's network does not do (damaged frames, copies, a clock that runs backwards, the other tap's
+view), and the student's own nonce or source port stands in it. What is not fit is refused with the reason and how to
+take it again; a capture that misses frames is no fault of the student.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from lab.analysis import analyse
 from lab.analysis.model import Analysis
 from lab.grade.asked import compare
 from lab.grade.errors import EvidenceError
+from lab.grade.likely import unlikely
 from lab.grade.scenario import Plan, Scenario
 from lab.grade.seed import Seed
 from lab.store.digest import verify
@@ -109,6 +111,12 @@ def read_part(name: str, path: Path, plan: Plan, seed: Seed, key: bytes | None =
             "Play the exercise on the lab that the teacher named, not on one of your own.",
         )
     _owned(name, analysis, plan, seed)
+    odd = unlikely(name, analysis, plan)
+    if odd:
+        raise EvidenceError(
+            f"The capture of {name} is not as a tap of the lab sees a connection: {odd}.",
+            "Play the exercise again, and leave the files as they come.",
+        )
     languages = facts.get("languages")
     spoken = {str(k): str(v) for k, v in languages.items()} if isinstance(languages, dict) else {}
     return Part(name, path, analysis, checked.state, spoken)

@@ -48,7 +48,7 @@ def table(graded: Sequence[Graded], suspected: Sequence[Suspicion]) -> str:
         who = ", ".join(suspicion.submissions)
         lines.append(paragraphs(f"Look at {who} in {suspicion.exercise}: {suspicion.what}."))
     if len(names) > len(shown):
-        lines.append(f"({len(names) - len(shown)} more exercises stand in the CSV.)")
+        lines.append(paragraphs(f"The first {len(shown)} of {len(names)} exercises; --csv and --html show all."))
     count = len(graded)
     copies = pairs(suspected)
     lines.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from collections.abc import Sequence
@@ -32,7 +33,8 @@ def pack(work: Work, exercises: Sequence[Exercise], output: Path | None = None) 
     missing = [one.name for one in exercises if not work.started(one)]
     if missing:
         raise GradeError(f"not started: {', '.join(missing)}")
-    path = output or Path(f"echolab-{re.sub(r'[^a-z0-9_-]+', '-', student).strip('-') or 'student'}.zip")
+    here = Path() if os.access(".", os.W_OK) else work.root  # in a container only the work folder is ours
+    path = output or here / f"echolab-{re.sub(r'[^a-z0-9_-]+', '-', student).strip('-') or 'student'}.zip"
     entries = [(STUDENT, work.root / STUDENT)]
     for one in exercises:
         entries += files_of(work, one)

@@ -166,15 +166,23 @@ class Run:
                 self.lab.script(script)
                 for line in script.split("\n") if script.strip() else ():
                     self.say(f"the wire: {line}" if line.strip() else "")
-            ports.update(self._play(program(plans, self.values)))
-            # A half-open session is finished by the SYN that takes its ports over, which may be of a later stage.
-            self._fetch(folder, known, ports, [plan for plan in plans if plan.verdict != "half-open"])
-        self._fetch(folder, known, ports, [plan for plan in self.exercise.scenario.plans if not plan.by_hand])
+            ports.update(self.heard(self.lab.play(program(plans, self.values))))
+            self.fetch(folder, known, ports, plans)
         if any(language for language, _script, _plans in played):
             self.lab.up()
         if wired:
             self.lab.script("")
             self.lab.steer("direct")
+        return self.finish(folder, known, ports)
+
+    def fetch(self, folder: Path, known: frozenset[Path], ports: Mapping[str, int], plans: Sequence[Plan]) -> None:
+        """Wait for the captures of one stage. A half-open session is finished by the SYN that takes its ports over, which
+        may be of a later one."""
+        self._fetch(folder, known, ports, [plan for plan in plans if plan.verdict != "half-open"])
+
+    def finish(self, folder: Path, known: frozenset[Path], ports: Mapping[str, int]) -> dict[str, Path]:
+        """Wait for what is still missing when all stages are played, and for the student's own hand."""
+        self._fetch(folder, known, ports, [plan for plan in self.exercise.scenario.plans if not plan.by_hand])
         for plan in self.exercise.scenario.plans:
             if plan.by_hand:
                 self._await_hand(folder, known, plan)
@@ -195,9 +203,8 @@ class Run:
             self.lab.script("")
             self.lab.steer("direct")
 
-    def _play(self, told: Mapping[str, Any]) -> dict[str, int]:
-        """Let the player play; returns the source port of each part."""
-        done = self.lab.play(told)
+    def heard(self, done: Done) -> dict[str, int]:
+        """What the player has told: passes it on, and returns the source port of each part. Raises GradeError."""
         ports: dict[str, int] = {}
         problem = ""
         for line in done.out.splitlines():
@@ -212,7 +219,7 @@ class Run:
                 ports[str(event.get("part"))] = int(event["local_port"])
             if "say" in event:
                 self.say(f"{event.get('part')}: {event['say']}")
-        if done.code:
+        if done.code or problem:
             raise GradeError(f"the scenario could not be played: {problem or _last(done.err)}; run it again")
         return ports
 

@@ -74,6 +74,10 @@ class Work:
         """Whether its folder is laid out."""
         return (self.folder(exercise) / ANSWERS).is_file()
 
+    def played(self, exercise: Exercise) -> bool:
+        """Whether there is any capture of it."""
+        return any((self.folder(exercise) / CAPTURES).glob("*.pcapng"))
+
     def start(self, exercise: Exercise) -> Path:
         """Lay the folder out; what is there already stays as it is."""
         folder, student = self.folder(exercise), self.student()

@@ -8,11 +8,10 @@ ASCII where the terminal has nothing better.
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab.report.text import duration, quote
+from lab.report.text import clip, columns, duration, quote, wrap
 from lab.session.events import Note, Recorded
 from lab.session.session import Session
 from lab.session.words import QUOTE_LENGTH, count
@@ -20,16 +19,25 @@ from lab.session.words import QUOTE_LENGTH, count
 MIN_WIDTH = 60
 _TIME = 9  # columns of the time
 _STATE = 13  # columns of a state with a space (SYN-RECEIVED has 12)
+_LINES_OF_TIME = 2  # to scale: so many lines a frame, on the average, for the time between frames
+_MOST_WAITING = 24
 _COLOURS = {"handshake": "32", "data": "36", "teardown": "33", "trouble": "31", "dim": "2", "bold": "1"}
 
 
 @dataclass(frozen=True)
 class Style:
-    """How to draw: columns of the terminal, colour (ANSI) or not, and ASCII only or with arrows and lines."""
+    """How to draw: columns of the terminal, colour (ANSI) or not, and ASCII only or with arrows and lines.
+
+    raw: numbers as in the header only. to_scale: lines between frames grow with the time between them. explain: one
+    line of explanation a frame, not all of it.
+    """
 
     width: int = 80
     colour: bool = False
     ascii_only: bool = False
+    raw: bool = False
+    to_scale: bool = False
+    explain: bool = False
 
     def paint(self, text: str, what: str) -> str:
         """The text in the colour of what it is, or as it is where there is no colour."""
@@ -69,11 +77,14 @@ def ladder(
     total = len(recorded) + left_out + len(tail)
     lines = [*_heading(session, total, style), ""]
     start_ns = min((r.frame.time_ns for r in recorded), default=0)
-    for number, record in enumerate(recorded, 1):
-        lines += _rung(number, (record.frame.time_ns - start_ns) / 1e6, record.note, style)
-    if left_out:
-        lines += ["", f"{'':{_TIME}} … {left_out} frames are not drawn here; the file has them …", ""]
-    for number, record in enumerate(tail, total - len(tail) + 1):
+    every = [*recorded, *tail]
+    per_line_ns = (every[-1].frame.time_ns - start_ns) / (_LINES_OF_TIME * len(every)) if every else 0
+    for index, record in enumerate(every):
+        if left_out and index == len(recorded):
+            lines += ["", f"{'':{_TIME}} … {left_out} frames are not drawn here; the file has them …", ""]
+        elif style.to_scale and index:
+            lines += _waiting(record.frame.time_ns - every[index - 1].frame.time_ns, per_line_ns, style)
+        number = index + 1 + (left_out if index >= len(recorded) else 0)
         lines += _rung(number, (record.frame.time_ns - start_ns) / 1e6, record.note, style)
     lines += ["", *_ending(session, style, cut)]
     return "\n".join(style.plain(line) for line in lines)
@@ -88,14 +99,26 @@ def _heading(session: Session, frames: int, style: Style) -> list[str]:
     inner = max(MIN_WIDTH, style.width) - _TIME - 1
     head = f"{'ms':>{_TIME}} {'client':<{_STATE}}{'':^{inner - 2 * _STATE}}{'server':>{_STATE}}"
     numbers = "seq and ack count from each side's first number (as in the header)"
+    if style.raw:
+        numbers = "seq and ack are the numbers of the header"
     inner_width = max(MIN_WIDTH, style.width)
     return [
-        *_wrapped(style.plain(title), inner_width),
-        *_wrapped(style.plain(roles), inner_width),
-        *_wrapped(numbers, inner_width),
+        *wrap(style.plain(title), inner_width),
+        *wrap(style.plain(roles), inner_width),
+        *wrap(numbers, inner_width),
         "",
         style.paint(head, "dim"),
     ]
+
+
+def _waiting(gap_ns: int, per_line_ns: float, style: Style) -> list[str]:
+    """The two lifelines going on while nothing is sent, a line for so much time."""
+    count = min(_MOST_WAITING, round(gap_ns / per_line_ns)) if per_line_ns > 0 and gap_ns > 0 else 0
+    inner = max(MIN_WIDTH, style.width) - _TIME - 1 - 2 * _STATE
+    line = f"{'':{_STATE}}│{'':{inner - 2}}│"
+    middle = (count - 1) // 2
+    told = f"+{duration(gap_ns)}"
+    return [f"{told if number == middle else '':>{_TIME}} {style.paint(line, 'dim')}" for number in range(count)]
 
 
 def _rung(number: int, time_ms: float, note: Note, style: Style) -> list[str]:
@@ -106,11 +129,13 @@ def _rung(number: int, time_ms: float, note: Note, style: Style) -> list[str]:
     states = f"{note.client_state:<{_STATE}}{style.paint(arrow, what)}{note.server_state:>{_STATE}}"
     lines = [f"{time_ms:>{_TIME}.3f} {states}"]
     indent = " " * (_TIME + 1)
-    lines += [indent + line for line in _wrapped(_numbers(number, note), inner)]
+    lines += [indent + line for line in wrap(_numbers(number, note, style.raw), inner)]
     text = quote(note.payload, inner - 2) if note.payload else ""
-    if text and text not in note.comment and len(text) > QUOTE_LENGTH + 10:  # else the comment shows as much of it
-        lines += [indent + style.paint(line, "bold") for line in _wrapped(style.plain(text), inner)]
-    lines += [indent + style.paint(line, "dim") for line in _wrapped(style.plain(note.comment), inner)]
+    if text and text not in note.comment and columns(text) > QUOTE_LENGTH + 10:  # else the comment shows as much of it
+        lines += [indent + style.paint(line, "bold") for line in wrap(style.plain(text), inner)]
+    comment = style.plain(note.comment)
+    said = [clip(comment, inner)] if style.explain else wrap(comment, inner)
+    lines += [indent + style.paint(line, "dim") for line in said]
     return lines
 
 
@@ -124,12 +149,12 @@ def _arrow(note: Note, width: int) -> str:
     return label.center(width, "·")[:width]
 
 
-def _numbers(number: int, note: Note) -> str:
+def _numbers(number: int, note: Note, raw: bool) -> str:
     parts = [f"#{number}"]
     if note.seq_raw is not None:
-        parts.append(f"seq {_both(note.seq_rel, note.seq_raw)}")
+        parts.append(f"seq {_both(note.seq_rel, note.seq_raw, raw)}")
     if note.ack_raw is not None:
-        parts.append(f"ack {_both(note.ack_rel, note.ack_raw)}")
+        parts.append(f"ack {_both(note.ack_rel, note.ack_raw, raw)}")
     if note.seq_raw is not None:
         parts.append(f"len {note.length_bytes}")
     if note.window_bytes is not None:
@@ -139,7 +164,9 @@ def _numbers(number: int, note: Note) -> str:
     return " ".join(parts)
 
 
-def _both(relative: int | None, raw: int) -> str:
+def _both(relative: int | None, raw: int, only_raw: bool) -> str:
+    if only_raw:
+        return str(raw)
     return f"{'?' if relative is None else relative} ({raw})"
 
 
@@ -161,9 +188,5 @@ def _ending(session: Session, style: Style, cut: str) -> list[str]:
     return [
         line
         for reason in reasons
-        for line in _wrapped("Not certified: " + style.plain(reason), max(MIN_WIDTH, style.width))
+        for line in wrap("Not certified: " + style.plain(reason), max(MIN_WIDTH, style.width))
     ]
-
-
-def _wrapped(text: str, width: int) -> Iterable[str]:
-    return textwrap.wrap(text, width, break_long_words=True, break_on_hyphens=False)

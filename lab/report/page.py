@@ -41,11 +41,13 @@ def page(analysis: Analysis, source: str, *, certificate: str = "") -> str:
         _findings(analysis, shown),
         _ladder(analysis),
         '<section aria-labelledby="plots"><h2 id="plots">Plots</h2>',
+        '<div class="plots">',
         *(
-            f'<figure><div class="wide">{one.svg}</div><figcaption><strong>{escape(one.title)}</strong>'
-            f"{escape(one.reading)}</figcaption></figure>"
+            f'<figure><div class="wide" tabindex="0" role="region" aria-label="{escape(one.title)}">{one.svg}</div>'
+            f"<figcaption><strong>{escape(one.title)}</strong>{escape(one.reading)}</figcaption></figure>"
             for one in found
         ),
+        "</div>",
         "<p>Nothing to plot: no text was sent.</p>" if not found else "",
         "</section>",
         _messages(analysis),

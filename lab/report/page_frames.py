@@ -18,13 +18,14 @@ _ROW = 16
 def frame_sections(analysis: Analysis, shown: list[int]) -> Iterator[str]:
     """One section for each of these frames."""
     before_ns = None
+    told: set[tuple[str, str]] = set()
     for number in shown:
         frame = analysis.frame(number)
-        yield _section(analysis, frame, before_ns)
+        yield _section(analysis, frame, before_ns, told)
         before_ns = frame.time_ns
 
 
-def _section(analysis: Analysis, frame: FrameRecord, before_ns: int | None) -> str:
+def _section(analysis: Analysis, frame: FrameRecord, before_ns: int | None, known: set[tuple[str, str]]) -> str:
     found = layers(frame.data, frame.checksum, frame.sender or "")
     since = frame.time_ns - analysis.start_ns
     when = f"{duration(since)} after the first frame" if since else "the first frame"
@@ -44,7 +45,8 @@ def _section(analysis: Analysis, frame: FrameRecord, before_ns: int | None) -> s
         f"{f', {len(frame.data)} in the capture' if frame.cut else ''}.</p>"
         f"<p>{escape(frame.comment)} {escape(states)}</p>"
         + (f'<ul class="findings">{told}</ul>' if told else "")
-        + f'<div class="parts">{_dump(frame.data, found, frame.number)}{_fields(found, frame.number)}</div></section>'
+        + f'<div class="parts">{_dump(frame.data, found, frame.number)}'
+        f"{_fields(found, frame.number, known)}</div></section>"
     )
 
 
@@ -76,7 +78,8 @@ def _dump(data: bytes, found: tuple[Layer, ...], number: int) -> str:
     return f'<div class="dump" {told}>' + "\n".join(rows) + more + "</div>"
 
 
-def _fields(found: tuple[Layer, ...], number: int) -> str:
+def _fields(found: tuple[Layer, ...], number: int, known: set[tuple[str, str]]) -> str:
+    """known: the fields whose meaning the page has told already; on paper it is not repeated."""
     rows, index = [], 0
     for layer in found:
         rows.append(
@@ -87,8 +90,9 @@ def _fields(found: tuple[Layer, ...], number: int) -> str:
             bits = f' <span class="dim">{field.bits}</span>' if field.bits else ""
             rows.append(
                 f'<tr data-f="{index}"><td>{escape(field.name)}{bits}</td><td class="mono">{escape(field.value)}</td>'
-                f"<td>{escape(field.meaning)}</td></tr>"
+                f"<td{' class=known' if (field.name, field.meaning) in known else ''}>{escape(field.meaning)}</td></tr>"
             )
+            known.add((field.name, field.meaning))
             index += 1
     head = '<thead><tr><th scope="col">field</th><th scope="col">value</th><th scope="col">what it is for</th></tr>'
     return (

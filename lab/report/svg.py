@@ -13,7 +13,9 @@ STYLE = """
 .ink{fill:#1b1f24;font:13px system-ui,"Segoe UI",Roboto,Helvetica,Arial,sans-serif}
 .halo{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}.small{font-size:11.5px}.dim{fill:#57606a}.bold{font-weight:600}
 .mono{font-family:ui-monospace,"Cascadia Mono",Consolas,"DejaVu Sans Mono",monospace}
-.life{stroke:#8c959f;stroke-width:2}.grid{stroke:#d0d7de;stroke-width:1}.axis{stroke:#57606a;stroke-width:1}
+.life{stroke:#8c959f;stroke-width:2}.grid{stroke:#d0d7de;stroke-width:1}
+.pause{stroke:#8c959f;stroke-width:6;stroke-dasharray:2 3}
+.axis{stroke:#57606a;stroke-width:1}
 .arrow{stroke-width:1.8;fill:none}.head{stroke:none}
 .k-handshake{stroke:#1a6e3c}.h-handshake{fill:#1a6e3c}
 .k-data{stroke:#0b57a4}.h-data{fill:#0b57a4}
@@ -51,6 +53,12 @@ def _value(value: object) -> str:
 def text(x: float, y: float, words: str, klass: str = "ink", anchor: str = "start") -> str:
     """Words at a place: their baseline's start, middle or end."""
     return element("text", escape(words), x=float(x), y=float(y), klass=klass, text_anchor=anchor)
+
+
+def beside(x: float, y: float, words: str) -> str:
+    """Words along a vertical line, downwards from a place."""
+    turned = f"rotate(90 {number(x + 7)} {number(y)})"
+    return element("text", escape(words), x=x + 7.0, y=float(y), klass="ink small dim halo", transform=turned)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, klass: str) -> str:

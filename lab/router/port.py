@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from lab.router.errors import WireError
 
 SLOT_BYTES = 2048
+SLOTS = 1 << 14  # 32 MiB: a burst, or a sixth of a second in which the machine has other things to do
 BLOCK_BYTES = 1 << 17
 SOL_PACKET, PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION = 263, 5, 6, 10
 PACKET_QDISC_BYPASS, PACKET_IGNORE_OUTGOING = 20, 23
@@ -61,7 +62,7 @@ class Message(ctypes.Structure):
 class Port:
     """Sockets and ring on one interface. Raises WireError if they cannot be had."""
 
-    def __init__(self, interface: str, slots: int = 8192) -> None:
+    def __init__(self, interface: str, slots: int = SLOTS) -> None:
         self.slots = slots
         self.size_bytes = slots * SLOT_BYTES
         self._next = 0

@@ -25,6 +25,7 @@ def acknowledge(facts: Facts) -> None:
             f"The {sender.role} acknowledged a number that the {peer.role} never sent: it belongs to an older"
             " connection.",
         )
+        facts.ack_rel = ack_rel if ack_rel >= 0 else None
         return
     if ack_rel > peer.next_seq:
         if not peer.frames:
@@ -67,7 +68,7 @@ def _is_nonsense(facts: Facts, ack_rel: int) -> bool:
             if peer.role == "server"
             else not 1 <= ack_rel <= peer.next_seq
         )
-    return ack_rel > peer.next_seq + PLAUSIBLE
+    return ack_rel > peer.next_seq + PLAUSIBLE or (peer.isn_seen and ack_rel < 0)
 
 
 def _imply_syn_ack(facts: Facts, is_syn: bool) -> None:
@@ -92,12 +93,13 @@ def _imply_syn_ack(facts: Facts, is_syn: bool) -> None:
 
 def _handshake_done(facts: Facts) -> None:
     """The time from SYN to the ACK is the first round trip; not if one was sent again, for then it can't be told which
-    was answered.
+    was answered, nor if the clock was set back between the two.
     """
     session = facts.session
     client, server = session.client_side, session.server_side
     if facts.sender.role == "client" and client.syn_count == 1 and server.syn_count == 1:
-        session.initial_rtt_ns = max(0, facts.segment.frame.time_ns - client.syn_time_ns)
+        took_ns = facts.segment.frame.time_ns - client.syn_time_ns
+        session.initial_rtt_ns = took_ns if took_ns >= 0 else None
 
 
 def _duplicate_sack(facts: Facts, ack_rel: int) -> None:

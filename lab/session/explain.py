@@ -21,7 +21,16 @@ def explain(facts: Facts) -> str:
     trouble = facts.trouble
     if not trouble:
         return _WORDS[facts.kind](facts)
-    text = _damaged(facts) if "bad-checksum" in trouble or "bad-ip-checksum" in trouble else _WORDS[facts.kind](facts)
+    if "bad-checksum" in trouble or "bad-ip-checksum" in trouble:
+        text = _damaged(facts)
+    elif "other-connection" in trouble:
+        text = (
+            f"{facts.segment.flags.words} of the {facts.sender.role}, but not of this session: sequence number"
+            f" {facts.segment.seq} lies before its initial one. It may belong to an older connection between these"
+            " ports that is still alive (RFC 9293 §3.10.7.4)."
+        )
+    else:
+        text = _WORDS[facts.kind](facts)
     if "late" in trouble:
         text = "After the session had been closed: " + text
     if "partial-checksum" in trouble:

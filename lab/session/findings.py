@@ -29,6 +29,7 @@ RFC_OF_RULE = {
     "data-after-fin": "RFC 9293 §3.6",
     "ack-of-unseen": "RFC 9293 §3.4",
     "handshake-ack-number": "RFC 9293 §3.5",
+    "other-connection": "RFC 9293 §3.10.7.4",
     "rst-not-acceptable": "RFC 9293 §3.10.7.4",
     "challenge-ack": "RFC 9293 §3.10.7.4",
     "simultaneous-open": "RFC 9293 §3.5",

@@ -57,6 +57,13 @@ def _segment(facts: Facts, flags: int) -> None:
     if flags & SYN:
         _syn(facts, flags)
     facts.seq_rel = sender.offset_of(segment.seq)
+    if sender.isn_seen and facts.seq_rel < 0:
+        facts.seq_rel, facts.kind = None, _kind_by_flags(flags, segment.payload_length)
+        facts.tag(
+            "other-connection",
+            f"The {sender.role} sent a number from before its initial one: of another connection between these ports.",
+        )
+        return
     if flags & ACK:
         acknowledge(facts)
     window(facts, flags)
@@ -135,7 +142,9 @@ def _syn(facts: Facts, flags: int) -> None:
         facts.tag("state", f"The {sender.role} sent a SYN with another initial sequence number inside the session.")
         session.challenge_expected_from = peer.role
         return
-    facts.syn_again = sender.syn_count > 0
+    # RFC 9293 §3.5, figure 7: in a simultaneous open a SYN, ACK has the SYN's number once more, and is no repetition.
+    joins = bool(flags & ACK) and session.simultaneous_open and sender.syn_count == 1
+    facts.syn_again = sender.syn_count > 0 and not joins
     sender.syn_count += 1
     sender.begin(segment.seq)
     sender.syn_options = segment.options

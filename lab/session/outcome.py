@@ -79,7 +79,11 @@ def _zeek_end(session: Session, side: Side) -> str:
 
 
 def certify(session: Session) -> Certificate:
-    """Decide on the certificate: see design "What a session is"."""
+    """Decide on the certificate: docs/captures.md tells what it demands.
+
+    The handshake's third part is any ACK of the SYN-ACK, also one with data (RFC 9293 §3.5): whether a pure one was
+    lost before the tap or never sent, nobody can tell, and nothing is missing without it.
+    """
     client, server = session.client_side, session.server_side
     reasons = _unopened(session)
     for side in (client, server):

@@ -26,12 +26,15 @@ class Schedule:
         self._heap: list[tuple[int, int, Session]] = []
         self._serial = 0
         self._now_ns: int | None = None
+        self._looks = 0
 
     def touch(self, session: Session, time_ns: int) -> None:
         """A frame of the session has passed: move its deadline."""
         if session.ended_ns is not None:
             deadline = session.ended_ns + self._limits.linger_ns
         else:
+            if not session.touched_ns:
+                session.opened_at_look = self._looks
             patience = self._limits.idle_ns if session.established else self._half_open_ns
             session.touched_ns = max(time_ns, session.touched_ns)  # a frame with an older time moves nothing
             deadline = session.touched_ns + patience
@@ -44,10 +47,11 @@ class Schedule:
         """Whether anything may have to be closed. A clock that was set back moves all deadlines with it."""
         before = self._now_ns
         if before is not None and now_ns < before - self._limits.clock_step_ns:
-            self._shift(now_ns - before)
+            self._shift(now_ns - before, now_ns)
             self._now_ns = now_ns
         elif before is None or now_ns > before:
             self._now_ns = now_ns
+        self._looks += 1
         return bool(self._heap) and self._heap[0][0] <= now_ns
 
     def due(self, now_ns: int) -> list[Session]:
@@ -81,11 +85,14 @@ class Schedule:
         session.in_queue = True
         heapq.heappush(self._heap, (session.deadline_ns, self._serial, session))
 
-    def _shift(self, step_ns: int) -> None:
+    def _shift(self, step_ns: int, now_ns: int) -> None:
         """The clock went back by ``-step_ns``: what was to happen in a while is to happen in the same while still."""
         sessions = {entry[2].ordinal: entry[2] for entry in self._heap if not entry[2].closed_because}
         self._heap = []
         for session in sessions.values():
+            if session.opened_at_look == self._looks and session.touched_ns <= now_ns:
+                self._push(session)  # opened since the last look, by the clock as it goes now
+                continue
             session.deadline_ns += step_ns
             session.touched_ns += step_ns
             if session.ended_ns is not None:

@@ -66,6 +66,7 @@ class Session:
         self.ended_ns: int | None = None  # when both FINs were acknowledged or a RST ended it
         self.closed_because = ""  # "": open; "ended", "idle", "stop", "replaced" or "evicted"
         self.touched_ns = 0  # the tracker's: the latest time of its frames
+        self.opened_at_look = -1  # the tracker's: how often it had looked at the clock when the first frame came
         self.deadline_ns = 0  # the tracker's: when it is closed if nothing more comes
         self.in_queue = False
 

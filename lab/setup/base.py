@@ -9,11 +9,13 @@ by TLS), and ``docker import`` gives it the same name, so that the Dockerfiles d
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.setup import keyring
 from lab.setup.advice import no_root
 from lab.setup.apt import kept_settings, proxies
 from lab.setup.aptsources import Mirror, debian_mirror, machine_sources, one_line
@@ -45,14 +47,15 @@ _SLIM = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make the image: apt's source lines ([] for mmdebstrap's own), the engine's architecture, settings for apt
-    in it.
+    """How to make the image: apt's source lines (() for mmdebstrap's own), the engine's architecture, settings for apt
+    in it, a file with keys ('' for those of the machine).
     """
 
     architecture: str
     sources: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
     https: bool = False
+    keyring: str = ""
 
     def command(self, target: Path, *, updates: bool = True) -> list[str]:
         """mmdebstrap's command line that writes the image's files to a tar archive.
@@ -61,6 +64,7 @@ class Recipe:
         """
         sources = self.sources if updates else self.sources[:1]
         command = ["mmdebstrap", "--variant=minbase", f"--architectures={self.architecture}"]
+        command += [f"--keyring={self.keyring}"] if self.keyring else []
         command += [f"--dpkgopt={option}" for option in _SLIM]
         command += [
             f'--aptopt={key} "{value}"' for key, value in {**self.settings, "Acquire::Languages": "none"}.items()
@@ -115,7 +119,7 @@ def recipe(setup: Setup, docker: Docker) -> Recipe:
     mirror = chosen_mirror(setup)
     if mirror is None:
         return Recipe(own, (), kept_settings(setup.runner))
-    lines = [one_line(mirror.uri, RELEASE), one_line(mirror.uri, f"{RELEASE}-updates")]
+    lines = [one_line(mirror.uri, suite) for suite in (RELEASE, f"{RELEASE}-updates")]
     if mirror.security:
         lines.append(one_line(mirror.security, f"{RELEASE}-security"))
     https = any(" https://" in line for line in lines)
@@ -148,7 +152,11 @@ def make(setup: Setup, how: Recipe, image: str = IMAGE) -> None:
         folder.chmod(0o755)
         archive = folder / "base.tar"
         output = _bootstrap(setup, how, archive)
-        if not archive.exists() or archive.stat().st_size == 0:
+        lines = how.sources or _refused(output)
+        if not _has_content(archive) and keyring.are_too_old(output) and lines:
+            fetched = keyring.fetch_keyring(setup, lines[0].split()[1], folder / "keys")
+            output = _bootstrap(setup, dataclasses.replace(how, sources=lines, keyring=str(fetched)), archive)
+        if not _has_content(archive):
             raise SetupError(
                 f"mmdebstrap could not make the base image from {where}.",
                 f"{MIRROR_VARIABLE}=<address of a Debian mirror that answers> make up",
@@ -166,6 +174,16 @@ def make(setup: Setup, how: Recipe, image: str = IMAGE) -> None:
         raise SetupError(f"docker could not import {image}.", "docker info", log=last_lines(done.text, 5))
 
 
+def _refused(output: str) -> tuple[str, ...]:
+    """The sources that apt found no key for: the ones that mmdebstrap takes where it is given none."""
+    found = dict.fromkeys(re.findall(rf"GPG error: (\S+) ({RELEASE}\S*) InRelease", output))
+    return tuple(one_line(uri, suite) for uri, suite in found)
+
+
+def _has_content(archive: Path) -> bool:
+    return archive.exists() and archive.stat().st_size > 0
+
+
 def _bootstrap(setup: Setup, how: Recipe, archive: Path) -> str:
     """Run mmdebstrap, a second time without the updates if the mirror lacks them. Returns what it said."""
     variables = [f"{key}={value}" for key, value in proxies(setup.runner).items()]
@@ -177,14 +195,14 @@ def _bootstrap(setup: Setup, how: Recipe, archive: Path) -> str:
         with setup.console.step(f"mmdebstrap {RELEASE} ({how.architecture})") as step:
             done = setup.runner.stream([*prefix, *command], lambda _line: None, limits=Limits(_MAKE_S))
             if not done.ok:
-                step.fail("mmdebstrap gave up" + (", once more without updates" if updates and how.sources else ""))
+                step.fail("mmdebstrap gave up")
         output = done.text
         if done.ok:
             if prefix:
                 setup.privilege.run(["chmod", "0644", str(archive)])
             return output
         archive.unlink(missing_ok=True)
-        if not how.sources:
+        if not how.sources or keyring.are_too_old(output):
             break
     return output
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.setup.errors import SetupError, last_lines
@@ -27,6 +27,7 @@ class Compose:
 
     runner: Runner
     settings: Settings
+    _described: Result | None = field(default=None, init=False)
 
     def argv(self, *words: str, all_profiles: bool = False) -> list[str]:
         """A whole command line."""
@@ -42,9 +43,15 @@ class Compose:
         """Run a long command line by line."""
         return self.runner.stream(self.argv(*words), on_line, limits=Limits(total_s), cwd=self.settings.root)
 
+    def description(self) -> Result:
+        """compose.yaml with all profiles and every variable in its place, as JSON; asked for once."""
+        if self._described is None:
+            self._described = self.run("config", "--format", "json", all_profiles=True)
+        return self._described
+
     def build_images(self) -> dict[str, list[str]]:
         """The images that are built for the services of all profiles, each with the services that build it."""
-        done = self.run("config", "--format", "json", all_profiles=True)
+        done = self.description()
         if not done.ok:
             raise SetupError(
                 "compose.yaml or a variable in it is wrong.", "docker compose config", log=last_lines(done.text, 5)

@@ -52,7 +52,7 @@ def fingerprint(runner: Runner, compose: Compose) -> str:
     """A digest of everything that the images are made of."""
     root = compose.settings.root
     digest = hashlib.sha256()
-    description = compose.run("config", "--format", "json", all_profiles=True).out
+    description = compose.description().out
     base = runner.run(["docker", "image", "inspect", "--format", "{{.Id}}", IMAGE]).out
     for text in (_only_builds(description), base):
         digest.update(text.encode() + b"\0")

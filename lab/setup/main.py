@@ -15,7 +15,7 @@ from lab.setup.install import Setup
 from lab.setup.runner import Runner
 from lab.setup.settings import Settings, load
 from lab.setup.starting import stop_recorded
-from lab.setup.suite import run_tests
+from lab.setup.suite import run_module, run_tests
 from lab.setup.up import up
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +33,8 @@ def parser() -> argparse.ArgumentParser:
     tests = commands.add_parser("test", help="the whole test suite, with its own set-up")
     tests.add_argument("words", nargs="*", metavar="ARG", help="arguments for pytest (after --)")
     commands.add_parser("lint", help="the static checks only: ruff, mypy, import rules, shellcheck")
-    commands.add_parser("bench", help="the measurements in tests/bench")
+    measuring = commands.add_parser("bench", help="the measurements in tests/bench, one after the other")
+    measuring.add_argument("names", nargs="*", metavar="NAME", help="only these, names of tests/bench")
     soaking = commands.add_parser("soak", help="the long repeats: the demo again and again, and those of tests/soak")
     soaking.add_argument("--minutes", type=float, default=10.0, help="how long to play the demo (default 10)")
     soaking.add_argument("names", nargs="*", metavar="NAME", help="only these: demo, or a name of tests/soak")
@@ -77,7 +78,7 @@ def _run(options: argparse.Namespace, setup: Setup) -> int:
     if command == "lint":
         return run_tests(setup, settings, ["-q", "tests/test_static.py"], engine=False)
     if command == "bench":
-        return run_tests(setup, settings, ["-s", "-o", "python_files=bench_*.py", "tests/bench"])
+        return run_module(setup, settings, "tests.bench", options.names)
     if command == "soak":
         return soak.soak(setup, settings, options.minutes * 60, options.names)
     actions = {

@@ -97,7 +97,7 @@ def fetch_programs(apt: Apt, programs: list[str], folder: str = FOLDER) -> None:
     apt.console.ok(f"{names} installed in {folder}")
 
 
-def private_apt(folder: Path, mirror: Mirror) -> list[str]:
+def private_apt(folder: Path, mirror: Mirror, release: str = RELEASE) -> list[str]:
     """Give apt its own lists, cache and one source in a folder, its other settings (proxies) as they are; returns its
     options.
     """
@@ -105,7 +105,7 @@ def private_apt(folder: Path, mirror: Mirror) -> list[str]:
         (folder / part).mkdir(parents=True, exist_ok=True)
     (folder / "status").touch()
     sources = folder / "sources.list"
-    sources.write_text(one_line(mirror.uri, RELEASE, mirror.signed_by or _KEYRING) + "\n", encoding="utf-8")
+    sources.write_text(one_line(mirror.uri, release, mirror.signed_by or _KEYRING) + "\n", encoding="utf-8")
     settings = {
         "Dir::Etc::SourceList": sources,
         "Dir::Etc::SourceParts": folder / "sources.list.d",

@@ -21,10 +21,7 @@ from lab.setup.settings import Settings
 
 Rule = Callable[[Settings, Runner, str], SetupError | None]
 # Variables that only parts of the lab know, not compose.yaml.
-ELSEWHERE = {
-    *("ECHO_DEBIAN_MIRROR", "ECHO_ENGINE_RECORD", "ECHO_SETUP_REGROUPED", "ECHO_WORK", "ECHO_WIRE"),
-    *("ECHO_TEST_SERVER", "ECHO_TEST_SERVER_COMMAND", "ECHO_TEST_CLIENT_COMMAND"),
-}
+ELSEWHERE = {"ECHO_DEBIAN_MIRROR", "ECHO_ENGINE_RECORD", "ECHO_SETUP_REGROUPED", "ECHO_WORK", "ECHO_WIRE"}
 _NEAR = 0.8  # of difflib's ratio: one letter wrong, missing or in another's place
 _CONGESTION = "/proc/sys/net/ipv4/tcp_allowed_congestion_control"
 # Ranges that nobody on the internet has: private (RFC 1918, 6598, 4193), for documentation (RFC 5737, 3849, 9637)

@@ -46,14 +46,45 @@ class Verification:
         return self.state == "genuine"
 
 
+class FileDigest:
+    """SHA-256 of a file, as much at a time as there is time for.
+
+    octets: digested so far. whole: whether that is all.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._digest = hashlib.sha256()
+        self.octets = 0
+        self.whole = False
+
+    def go_on(self, octets: int | None = None) -> int:
+        """Digest at least so many octets more, or the rest (None). Returns how many it were. Raises OSError."""
+        before = self.octets
+        piece = memoryview(bytearray(_CHUNK_BYTES))  # one for all pieces: it stays in the processor's cache
+        with open(self._path, "rb", buffering=0, opener=without_waiting) as file:
+            if before:
+                file.seek(before)
+            while octets is None or self.octets - before < octets:
+                size = file.readinto(piece)
+                if not size:
+                    self.whole = True
+                    break
+                self._digest.update(piece[:size])
+                self.octets += size
+        return self.octets - before
+
+    @property
+    def sha256(self) -> str:
+        """In hexadecimal."""
+        return self._digest.hexdigest()
+
+
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal, read in pieces. Raises OSError."""
-    digest = hashlib.sha256()
-    piece = memoryview(bytearray(_CHUNK_BYTES))  # one for all pieces: it stays in the processor's cache
-    with open(path, "rb", buffering=0, opener=without_waiting) as file:
-        while size := file.readinto(piece):
-            digest.update(piece[:size])
-    return digest.hexdigest()
+    """SHA-256 of a file in hexadecimal. Raises OSError."""
+    digest = FileDigest(path)
+    digest.go_on()
+    return digest.sha256
 
 
 def canonical(facts: Mapping[str, object]) -> bytes:

@@ -55,10 +55,10 @@ class Quota:
             if self._octets <= self._limit_bytes:
                 break
             stem, octets = self._finished.popleft()
-            self._known.discard(stem)
-            if _is_open(stem):  # late frames have come: it is for its next end to add it again
-                self._octets -= octets
+            if _is_open(stem):  # late frames have come, or its JSON is still to be written: look again later
+                self._finished.append((stem, octets))
                 continue
+            self._known.discard(stem)
             try:
                 remove_session(stem)
             except StoreError as error:

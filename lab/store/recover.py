@@ -32,7 +32,7 @@ from lab.store.files import TEMPORARY_SUFFIX, DescriptorPool, json_text, read_js
 from lab.store.pcapng import SessionFile
 from lab.store.reader import CaptureReader, Packet
 from lab.store.retell import retell
-from lab.store.run import RUN_FACTS, RunLock, run_folders
+from lab.store.run import RUN_FACTS, RunLock, is_live, run_folders
 
 _KEPT = ("name", "id", "ordinal", "run")
 """What a mended session keeps, whatever its frames say."""
@@ -113,6 +113,17 @@ def recover(
     for folder in run_folders(captures):
         attempt(lambda folder=folder: mend_run(folder))  # type: ignore[misc]
     return mended
+
+
+def unfinished_octets(captures: Path) -> int:
+    """How much recover() would have to read: the captures of killed taps. Raises StoreError."""
+    total = 0
+    for folder in run_folders(captures):
+        if _json_or_empty(folder / RUN_FACTS).get("end_ns") is None and not is_live(folder):
+            for name in _unfinished(folder):
+                with contextlib.suppress(OSError):
+                    total += (folder / f"{name}.pcapng").stat().st_size
+    return total
 
 
 def _json_or_empty(path: Path) -> dict[str, object]:

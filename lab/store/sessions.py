@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lab.session.events import Closed, Event, Recorded
 from lab.store.blocks import FileHeader, InterfaceFacts, SectionFacts
-from lab.store.digest import file_sha256, sign
+from lab.store.digest import FileDigest, sign
 from lab.store.errors import StoreError, store_error
 from lab.store.facts import (
     OPEN,
@@ -27,15 +27,14 @@ from lab.store.facts import (
     RunFacts,
     SessionFacts,
     Totals,
-    count,
     run_facts,
     section_comment,
     session_facts,
     statistics_comment,
     withheld,
 )
-from lab.store.files import DescriptorPool, json_text, read_json, write_whole
-from lab.store.live import LiveSession, is_due
+from lab.store.files import DescriptorPool, json_text, write_whole
+from lab.store.live import LiveSession, is_due, reopened
 from lab.store.pcapng import SessionFile
 from lab.store.run import RunFolder
 
@@ -45,6 +44,8 @@ _TOLD_A_FLUSH = 64
 _RUN_FACTS_EVERY_NS = 1_000_000_000
 _RETRY_EVERY_NS = 250_000_000
 _LATE_WAIT_NS = 250_000_000
+_DIGESTED_A_FLUSH = 8 * 1024 * 1024
+"""Octets of finished files that are read again for their SHA-256 between two flushes: some 50 ms."""
 
 
 class SessionStore:
@@ -86,6 +87,8 @@ class SessionStore:
         self._untold: dict[SessionFacts, LiveSession] = {}  # their JSON does not say yet that they are open
         self._unfinished: dict[SessionFacts, LiveSession] = {}
         self._closing: dict[SessionFacts, LiveSession] = {}
+        self._digesting: dict[SessionFacts, tuple[LiveSession, FileDigest]] = {}  # all but the JSON is written
+        self._digested = 0  # octets, since the last flush
         self._pending_bytes = 0
         self._trouble: StoreError | None = None
         self._failed_lately = False
@@ -98,7 +101,7 @@ class SessionStore:
     @property
     def open_sessions(self) -> int:
         """How many sessions have a file that is not finished."""
-        return len(self._live) + len(self._unfinished)
+        return len(self._live) + len(self._unfinished) + len(self._digesting)
 
     @property
     def pending_bytes(self) -> int:
@@ -184,6 +187,8 @@ class SessionStore:
         self._dirty.clear()
         self._pending_bytes = 0
         failed |= not self._tell_some()
+        self._digested = 0
+        failed |= not self._digest_some()
         now_ns = self._clock_ns()
         for live in [one for one in self._closing.values() if is_due(now_ns, one.wait_ns or 0, _LATE_WAIT_NS)]:
             self._finish(live)
@@ -206,6 +211,9 @@ class SessionStore:
         for live in self._closing.values():
             live.wait_ns = 0
         self.flush()
+        while self._digesting:
+            self._digested = 0
+            self._digest_some()
         self._attempt(lambda: self.run.write_facts(self._run_facts(self._clock_ns())))
         self._pool.close()
         self.run.close()
@@ -242,29 +250,71 @@ class SessionStore:
             summary=live.session.summary(),
             run=self.run.name,
             facts=self._facts,
-            dropped=self.totals.frames_dropped - live.drops_before,
+            dropped=self._dropped(live),
             file=live.file_facts(octets, digest),
         )
+
+    def _dropped(self, live: LiveSession) -> int:
+        """What the kernel dropped while the session ran."""
+        return self.totals.frames_dropped - live.drops_before if live.dropped is None else live.dropped
 
     def _finish(self, live: LiveSession) -> None:
         for waiting in (self._live, self._dirty, self._untold, self._closing):
             waiting.pop(live.session, None)
         before = live.file.frames_not_written
         self._pending_bytes = max(self._pending_bytes - live.file.pending_bytes, 0)
-        worked = self._attempt(lambda: self._finish_files(live))
+        worked = self._attempt(lambda: self._finish_file(live))
         self.totals.frames_not_written += live.file.frames_not_written - before
         if worked:
-            self.totals.sessions_finished += 1
-            return
+            self._digesting[live.session] = (live, FileDigest(live.file.path))
+            self._digest_some()
+        else:
+            self._not_finished(live)
+
+    def _not_finished(self, live: LiveSession) -> None:
+        """It could not be finished: _retry() tries again."""
         live.file.release()
         self._unfinished[live.session] = live
         while len(self._unfinished) > _UNFINISHED_LIMIT:
             # The next start marks it as cut: its JSON still says "open".
             del self._unfinished[next(iter(self._unfinished))]
 
-    def _finish_files(self, live: LiveSession) -> None:
+    def _digest_some(self) -> bool:
+        """Digest finished files, oldest first, as long as the share of this flush lasts, and write their JSON. A long
+        capture takes seconds to read, and the ring must not wait so long. Returns whether all went well.
+        """
+        worked = True
+        while self._digesting and self._digested < _DIGESTED_A_FLUSH:
+            live, digest = next(iter(self._digesting.values()))
+            done = self._attempt(lambda live=live, digest=digest: self._digest(live, digest))  # type: ignore[misc]
+            if done and not digest.whole:
+                continue
+            del self._digesting[live.session]
+            if done:
+                self.totals.sessions_finished += 1
+            else:
+                self._not_finished(live)
+            worked &= done
+        return worked
+
+    def _digest(self, live: LiveSession, digest: FileDigest) -> None:
+        try:
+            self._digested += digest.go_on(_DIGESTED_A_FLUSH - self._digested)
+        except OSError as cause:
+            raise store_error("read the finished capture", live.file.path, cause) from cause
+        if digest.whole:
+            self._write_json(live, digest)
+
+    def _write_json(self, live: LiveSession, digest: FileDigest) -> None:
+        session = live.session
+        reasons = withheld(session.certificate, live.file.frames_not_written)
+        facts = self._session_facts(live, session.verdict, reasons, (digest.octets, digest.sha256))
+        facts["digest"] = sign(self._key, digest.sha256, facts)
+        write_whole(live.json_path, json_text(facts))
+
+    def _finish_file(self, live: LiveSession) -> None:
         session, file = live.session, live.file
-        dropped = self.totals.frames_dropped - live.drops_before
+        dropped = live.dropped = self._dropped(live)  # what is dropped from now on is none of its business
         reasons = withheld(session.certificate, file.frames_not_written)
         now_ns = self._clock_ns()
         file.finish(
@@ -275,34 +325,22 @@ class SessionStore:
             comment=section_comment(session.name, self.run.name, session.verdict, reasons),
             words=statistics_comment(live.frames, dropped, file.frames_not_written),
         )
-        try:
-            octets, sha256 = file.path.stat().st_size, file_sha256(file.path)
-        except OSError as cause:
-            raise store_error("read the finished capture", file.path, cause) from cause
-        facts = self._session_facts(live, session.verdict, reasons, (octets, sha256))
-        facts["digest"] = sign(self._key, sha256, facts)
-        write_whole(live.json_path, json_text(facts))
 
     def _late(self, session: SessionFacts) -> LiveSession | None:
         """A frame after the end: the session's file is opened again. None where it is gone (pruned, removed)."""
         live = self._unfinished.pop(session, None)
+        if live is None and session in self._digesting:
+            live = self._digesting.pop(session)[0]
+            live.wait_ns = self._clock_ns() + _LATE_WAIT_NS
+        if live is not None and live.dropped is not None:
+            live.drops_before, live.dropped = self.totals.frames_dropped - live.dropped, None
         if live is None:
             path = self.run.path / f"{session.name}.pcapng"
-            json_path = path.with_suffix(".json")
-            try:
-                known = read_json(json_path)
-                file = SessionFile.reopen(path, self._header, self._pool)
-            except (StoreError, OSError, ValueError):
+            live = reopened(session, path, self._header, self._pool, self.totals.frames_dropped)
+            if live is None:
                 self.totals.frames += 1
                 self.totals.frames_not_written += 1
                 return None
-            live = LiveSession(
-                session, file, json_path, self.totals.frames_dropped - count(known, "tap", "frames_dropped")
-            )
-            file.frames_not_written = count(known, "file", "frames_not_written")
-            live.first_ns = count(known, "file", "first_frame_ns") or None
-            live.last_ns = count(known, "file", "last_frame_ns")
-            live.frames = count(known, "file", "frames") + file.frames_not_written
             self.totals.sessions_finished -= 1
             # Finishing reads the whole file once more. Late frames can come in a flood: so not for each of them.
             live.wait_ns = self._clock_ns() + _LATE_WAIT_NS
@@ -313,11 +351,11 @@ class SessionStore:
         """Finishes the sessions that could not be finished, until one fails again."""
         self._next_retry_ns = now_ns + _RETRY_EVERY_NS
         for session, live in list(self._unfinished.items()):
-            if not self._attempt(lambda live=live: self._finish_files(live)):  # type: ignore[misc]
+            if not self._attempt(lambda live=live: self._finish_file(live)):  # type: ignore[misc]
                 return False
             del self._unfinished[session]
-            self.totals.sessions_finished += 1
-        return True
+            self._digesting[session] = (live, FileDigest(live.file.path))
+        return self._digest_some()
 
     def _attempt(self, write: Callable[[], None]) -> bool:
         """Runs a write; a failure is told once, and not again before writing has worked again."""

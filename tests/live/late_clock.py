@@ -62,5 +62,5 @@ def set_back(_number: int, _frame: object) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGUSR1, set_back)
-    tap.Ring = LateRing  # type: ignore[misc]
+    vars(tap)["Ring"] = LateRing
     sys.exit(tap.main(sys.argv[1:]))

@@ -92,7 +92,7 @@ def rules(facts: Facts) -> set[str]:
 def test_the_clock_set_back_ends_no_session_and_keeps_none_alive_and_a_restart_is_the_latest_run(
     stage: Bench, late: dict[str, str], oracle: Oracle
 ) -> None:
-    captures = stage.tap(ECHO_IDLE_S="4", **late)
+    captures = stage.tap(None, ECHO_IDLE_S="4", **late)
     before = stage.play()
     assert certified(before)
     with stage.lab.connect() as silent:
@@ -183,6 +183,7 @@ def test_a_tap_killed_in_a_busy_session_leaves_all_but_the_last_second_and_what_
         grown(stage, 300_000)
     finally:
         busy.end()
+    until(lambda: stage.facts(running["name"])["verdict"] != "open", "the mending of a large capture", 60)
     cut = stage.facts(running["name"])
     assert cut["verdict"] == cut["closed_because"] == "cut"
     assert "killed" in reasons(cut)

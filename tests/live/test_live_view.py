@@ -14,7 +14,9 @@ import pytest
 
 from tests.live.conftest import ROOT, Lab, Oracle, private_folder, until
 
-FIELDS = ("frame.number", "tcp.flags.str", "tcp.dstport", "frame.packet_flags_direction", "frame.comment")
+FIELDS = (
+    "frame.number", "tcp.flags.str", "tcp.dstport", "frame.packet_flags_direction", "frame.comment", "ip.src_host",
+)  # fmt: skip
 ON_HOST = (sys.executable, "-m", "lab", "live")
 
 
@@ -29,9 +31,12 @@ def stage(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[La
 
 
 class View:
-    """A stream and the tshark that reads it. lines: what tshark has printed."""
+    """A stream and the tshark that reads it. lines: what tshark has printed.
 
-    def __init__(self, lab: Lab, oracle: Oracle, *words: str) -> None:
+    source: ``-r``, tshark reads the stream itself; ``-i``, its dumpcap does and hands it on, as in wireshark -k -i.
+    """
+
+    def __init__(self, lab: Lab, oracle: Oracle, *words: str, source: str = "-r") -> None:
         environment = {**os.environ, "ECHO_CAPTURES": str(lab.captures)}
         self.stream = subprocess.Popen(
             words,
@@ -42,7 +47,7 @@ class View:
             stderr=subprocess.PIPE,
         )
         reader = ["docker", "run", "--rm", "-i", "--network", "none", "-e", "HOME=/tmp", "--entrypoint", "tshark"]
-        reader += [oracle.run_image, "-l", "-N", "n", "-r", "-", "-T", "fields"]
+        reader += [oracle.run_image, "-l", "-N", "n", source, "-", "-T", "fields"]
         reader += [word for name in FIELDS for word in ("-e", name)]
         self.tshark = subprocess.Popen(reader, stdin=self.stream.stdout, stdout=subprocess.PIPE, text=True)
         assert self.stream.stdout is not None
@@ -99,6 +104,27 @@ def test_frames_names_and_comments_are_there_while_the_session_runs(stage: Lab, 
         assert len(view.lines) > before
     finally:
         view.end()
+
+
+def test_dumpcap_s_pipe_reader_hands_on_names_comments_and_directions_and_its_end_ends_the_stream(
+    stage: Lab, oracle: Oracle
+) -> None:
+    """What ``echolab live | wireshark -k -i -`` does: Wireshark, like tshark, has dumpcap read the pipe."""
+    view = begun(View(stage, oracle, *ON_HOST, source="-i"))
+    before = len(stage.ended())
+    stage.client("through dumpcap\nquit\n")
+    session = stage.new_session(before)
+    until(lambda: len(view.lines) >= session["frames"], "every frame of the session in tshark")
+    assert "SYN: the client asks" in view.comments()
+    assert '"through dumpcap\\n' in view.comments()
+    assert {(line[5], int(line[3], 0)) for line in view.lines if line[2] == "7"} == {("client", 1)}, (
+        "names and directions"
+    )
+    assert {(line[5], int(line[3], 0)) for line in view.lines if line[2] not in ("7", "")} == {("server", 2)}
+    view.tshark.terminate()
+    assert view.status() == 0
+    assert view.stream.stderr is not None
+    assert view.stream.stderr.read() == b""
 
 
 def test_what_was_recorded_before_comes_only_when_asked_for(stage: Lab, oracle: Oracle) -> None:

@@ -63,7 +63,7 @@ def shown(said: str, copy: Copy) -> Path:
     """The capture that this output shows: its ladder, its path, and the line that opens it in Wireshark."""
     path = re.search(r"^The capture: +(captures/\S+/(\d{4}-client-\d+-server-7)\.pcapng)$", said, re.MULTILINE)
     assert path, said
-    assert f"Session {path[2]} · complete" in said
+    assert f"Session {path[2]} · complete" in said, said
     assert "Certified: every frame of this session is here." in said
     assert said.index("Session ") < said.index("── SYN ──") < said.index("The capture:")
     assert re.search(rf"^Open it: +wireshark .*{re.escape(path[1])}$", said, re.MULTILINE)

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from docker.models.containers import Container
+from scapy.layers.inet import ICMP, IP, TCP
+from scapy.layers.l2 import Ether
 
 from lab.store.reader import read_capture
 from lab.wire.frame import Direction
@@ -195,3 +197,34 @@ def test_of_a_conversation_whose_answers_take_another_way_the_one_side_is_kept_a
     assert (session["from_client"]["frames"], session["from_server"]["frames"]) == (len(frames), 0)
     assert session["server"]["port"] == 7
     assert len(read_capture(session["_path"]).packets) == session["frames"]
+
+
+def test_a_syn_that_a_router_forbids_is_refused_and_the_error_is_in_its_file(stage: Stage, oracle: Oracle) -> None:
+    stage.lab.compose("up", "--detach", "--no-deps", "--wait", "server-tap")
+    # The address answers no TCP (see above); the error is that of a filtering router (RFC 1812 §5.2.7.1: code 13).
+    cards = Ether(dst=stage.mac("server-host"), src=stage.mac("client-host"))
+    client, nobody = f"{stage.lab.net4}.20", f"{stage.lab.net4}.127"
+    syn = IP(src=client, dst=nobody) / TCP(sport=41_600, dport=7, flags="S", seq=5)
+    error = IP(src=f"{stage.lab.net4}.40", dst=client) / ICMP(type=3, code=13) / bytes(syn)[:28]
+    stage.send(bytes(cards / syn), bytes(cards / error))
+    session = ended_session(stage, 41_600, "refused")
+    assert session["reset_by"] is None
+    assert session["certificate"]["complete"] is False
+    # The server's host may forward the error, which is for the client: then it passes the tap twice.
+    assert len(oracle.fields(session["_path"], "icmp.code == 13", "frame.number")) == session["icmp_errors"] >= 1
+
+
+def test_a_conversation_in_another_vlan_is_none_of_this_network_and_is_not_recorded(stage: Stage) -> None:
+    """Linux takes a tag off before a packet socket sees the frame, so it would look like one of ours."""
+    stage.lab.compose("up", "--detach", "--no-deps", "--wait", "server-tap")
+    talks = {port: Talk(random.Random(6), port) for port in (41_500, 41_501)}
+    for port, talk in talks.items():
+        talk.ends = {"client": (f"{stage.lab.net4}.20", port), "server": (f"{stage.lab.net4}.127", 7)}
+    cards = stage.mac("server-host") + stage.mac("client-host")
+    tagged, plain = (
+        [cards + octets[12:] for _, octets, way in talk.play(1, "fin") if way == Direction.INBOUND]
+        for talk in talks.values()
+    )
+    stage.send(*(octets[:12] + bytes.fromhex("81000005") + octets[12:] for octets in tagged), *plain)
+    until(lambda: stage.with_port(41_501), "the session without a tag")
+    assert stage.with_port(41_500) == []

@@ -111,10 +111,21 @@ def test_the_page_counts_the_plays(plays: list[Play]) -> None:
     text = page(plays, {name: name for name in CHOSEN}, 1)
     assert f"{len(plays)} plays" in text
     assert text.count("\n### ") == len(CHOSEN)
-    assert "| 1 of 1 | 1 of 1 |" in text
+    assert "| 1 of 1 | 1 of 1 | – |" in text
 
 
-def test_the_page_of_the_docs_names_every_scenario() -> None:
+def test_the_page_tells_what_went_otherwise(plays: list[Play]) -> None:
+    lost = of(plays, "lost-data", 4)
+    text = page([replace(lost, complaints=["captures: unintended: x"])], {"lost-data": "..."}, 1)
+    assert "| 0 of 1 | – | – |" in text
+    assert "- `lost-data` over IPv4: captures: unintended: x" in text
+
+
+def test_in_the_page_of_the_docs_every_play_of_every_scenario_went_as_intended() -> None:
     text = (Path(__file__).parents[2] / "docs" / "wire-scenarios.md").read_text(encoding="utf-8")
-    for name in expect.all_names():
-        assert f"| [`{name}`](#{name}) |" in text
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| [`")]
+    assert [row[0] for row in rows] == [f"[`{name}`](#{name})" for name in expect.all_names()]
+    for name, (_, _, four, six, shipped) in zip(expect.all_names(), rows, strict=True):
+        there = [expect.named(name, version) is not None for version in (4, 6)]
+        assert [four, six] == ["20 of 20" if one else "–" for one in there], name
+        assert shipped == f"{sum(there)} of {sum(there)}", name

@@ -48,6 +48,12 @@ REPEATS = (
         ("-m", "tests.oracle", "--sessions", "1000"),
         "oracle.md",
     ),
+    Repeat(
+        "wire",
+        "every ready scenario of the wire, 20 times over either IP version",
+        ("-m", "tests.wire.soak", "--times", "20", "--write", "docs/wire-scenarios.md"),
+        "wire-scenarios.md",
+    ),
     Repeat("pairs", "36 pairs of languages", ("-m", "tests.interop", "--write", "docs/interop.md"), "interop.md"),
     Repeat(
         "languages",

@@ -12,6 +12,7 @@ import json
 import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +114,44 @@ def connected(talk: socket.socket) -> bool:
     return True
 
 
+def knock(asked: Told) -> Told:
+    """Send a datagram to a port where nobody is: the host's ICMP error comes back as ``refused``, or nothing does."""
+    with socket.socket(socket.AF_INET6 if ":" in asked["address"] else socket.AF_INET, socket.SOCK_DGRAM) as knocker:
+        knocker.settimeout(asked["patience_s"])
+        knocker.connect((asked["address"], 9))
+        knocker.send(b"anybody?")
+        try:
+            knocker.recv(1)
+        except ConnectionRefusedError:
+            return {"outcome": "refused"}
+        except TimeoutError:
+            return {"outcome": "no answer"}
+    return {"outcome": "answered"}
+
+
+OVERHEARD: list[tuple[int, str]] = []
+
+
+def overhear(_asked: Told) -> Told:
+    """From now on, keep every ARP frame of this network namespace: a capture of a session has few of them."""
+    ear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    OVERHEARD.clear()
+
+    def listen() -> None:
+        while True:
+            data = ear.recv(2048)
+            if data[12:14] == b"\x08\x06":
+                OVERHEARD.append((time.time_ns(), data.hex()))
+
+    threading.Thread(target=listen, daemon=True).start()
+    return {}
+
+
+def overheard(_asked: Told) -> Told:
+    """What has been overheard: times and octets."""
+    return {"frames": OVERHEARD}
+
+
 def load(asked: Told) -> Told:
     """Give the wire a script; its answer, or its words of refusal."""
     from lab.router import control
@@ -140,6 +179,9 @@ WORDS: dict[str, Callable[[Told], Told]] = {
     "counters": counters,
     "sockets": sockets,
     "converse": converse,
+    "knock": knock,
+    "overhear": overhear,
+    "overheard": overheard,
     "load": load,
     "log": log,
     "card": card,

@@ -8,6 +8,7 @@ few words (``client data 5 lost``), which a scenario's expectation names one by 
 from __future__ import annotations
 
 import heapq
+import itertools
 import struct
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -155,6 +156,8 @@ class Story:
     """One session at two taps. client, server: all frames of either file. ends: their addresses.
 
     near: of either side, the segments it sent, as its own tap has them. far: the same beside the other host.
+    times_ns, came_ns, ways_ms: by name, when a segment was sent each time, when the first of these that arrived did,
+    and how long that took.
     came: when the wire got each frame, by its log. Two processors of one host may send two frames at the same moment,
     and tap and wire then see them in either order: the wire's order is the one that it has to keep.
     """
@@ -177,6 +180,8 @@ class Story:
         self._name_all()
         self.differences: Counter[str] = Counter()
         self.times_ns: dict[str, list[int]] = defaultdict(list)
+        self.came_ns: dict[str, int] = {}
+        self.ways_ms: dict[str, float] = {}
         for side in SIDES:
             self._differ(side)
         self._others()
@@ -235,6 +240,8 @@ class Story:
                 found[f"{one.name}{self._ahead(side, one)}"] += 1
         for at, index in place.items():
             far[index].name = near[at].name
+            self.came_ns.setdefault(near[at].name, far[index].time_ns)
+            self.ways_ms.setdefault(near[at].name, (far[index].time_ns - near[at].time_ns) / 1e6)
             if far[index].pieces > 1:
                 found[f"{near[at].name} in {far[index].pieces} pieces"] += 1
             overtaken = sum(1 for other, there in place.items() if other > at and there < index)
@@ -255,6 +262,11 @@ class Story:
             if one.time_ns > sent.time_ns and one.flags & ACK and (one.ack - end) & 0xFFFFFFFF < 1 << 31:
                 return round((one.time_ns - sent.time_ns) / 1e6, 1)
         return None
+
+    def longest_silence_ms(self) -> float:
+        """The longest time in which nothing arrived at either host, between the first arrival and the last."""
+        times = sorted(one.time_ns for far in self.far.values() for one in far)
+        return max((later - sooner) / 1e6 for sooner, later in itertools.pairwise(times))
 
     def most_in_flight(self, side: str) -> int:
         """The most octets that a side had sent and not seen acknowledged, at its own tap."""

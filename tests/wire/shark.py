@@ -48,7 +48,18 @@ class Shark:
                 for one in group:
                     one.marks[side] = marks(one, side, [row for _ in one.paths[side] for row in next(files)])
         for one in plays:
-            one.complaints += complaints(one)
+            one.complaints += complaints(one) + self._filtered(one)
+
+    def _filtered(self, one: Play) -> list[str]:
+        """Which of the display filters that must find something in what was overheard do not."""
+        if one.overheard is None:
+            return []
+        name = str(one.overheard.relative_to(self._folder))
+        return [
+            f"tshark: no frame beside the client is {words}"
+            for words in one.expected.filters
+            if not self.run("tshark", "-2", "-r", name, "-Y", words).strip()
+        ]
 
 
 def groups(plays: Sequence[Play]) -> Iterator[list[Play]]:
@@ -97,6 +108,8 @@ def complaints(one: Play) -> list[str]:
     """What tshark does not say, and says without anybody's intention."""
     found = []
     wanted = one.expected.tshark
+    if one.expected.as_shipped and not wanted:
+        return []
     for side in SIDES:
         if side in one.marks:
             may = [*wanted.get("may", []), "*: window_update"]

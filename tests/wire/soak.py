@@ -21,15 +21,14 @@ from pathlib import Path
 
 from lab.router.library import headline, text_of
 from tests.wire import expect
-from tests.wire.play import Play, play
+from tests.wire.play import LATE_MS, Play, play
 from tests.wire.shark import shark
 from tests.wire.stand import Stand, StandError
 from tests.wire.table import page
 
 LONG_FIRST = ("duplicate-ip", "blackhole", "syn-flood-no-cookies", "syn-flood", "small-mtu", "rto-backoff")
-Job = tuple[str, int]
-LATE_MS = 10.0
-"""A wire that was so late for no reason of the script's shows that the machine had something else to do."""
+Job = tuple[str, int, bool]
+"""Scenario, IP version, whether as shipped."""
 
 
 @dataclass
@@ -52,37 +51,39 @@ class Work:
         return None
 
 
-def work_of(names: Sequence[str], times: int) -> Work:
+def work_of(names: Sequence[str], times: int, as_shipped: int = 0) -> Work:
     """Every play of these scenarios; long ones first, so that no lab is left alone with one at the end."""
     made = Work()
     order = sorted(names, key=lambda name: (LONG_FIRST.index(name) if name in LONG_FIRST else len(LONG_FIRST), name))
     for name in order:
-        for _ in range(times):
+        for number in range(times + as_shipped):
             for version in (4, 6):
                 found = expect.named(name, version)
                 if found is None:
                     continue
                 cookies = found.lab.get("ECHO_SYN_COOKIES")
                 queue_ = made.common if cookies is None else made.special.setdefault(cookies, queue.SimpleQueue())
-                queue_.put((name, version))
+                queue_.put((name, version, number >= times))
     return made
 
 
 def labour(stand: Stand, cookies: str, work: Work, say: bool, again: int) -> None:
     """One lab's part of the work. again: how often a play may be repeated in which the machine stood still."""
     while (job := work.next(cookies)) is not None:
-        name, version = job
-        expected = expect.named(name, version)
+        name, version, as_shipped = job
+        expected = expect.named(name, version, as_shipped)
         assert expected is not None
         one = play(stand, expected, version)
-        for _ in range(again):
+        for number in range(again):
             if not one.complaints or one.late_ms < LATE_MS:
                 break
             one = play(stand, expected, version)
+            one.repeats = number + 1
         with work.lock:
             work.done.append(one)
             if say:
-                print(f"{len(work.done):>5}  {stand.project}  {name} IPv{version}  {told(one)}", flush=True)
+                how = " as shipped" * as_shipped
+                print(f"{len(work.done):>5}  {stand.project}  {name} IPv{version}{how}  {told(one)}", flush=True)
 
 
 def told(one: Play) -> str:
@@ -100,9 +101,11 @@ def soak(
     project: str = "wire-soak",
     say: bool = True,
     again: int = 0,
+    as_shipped: int = 0,
 ) -> list[Play]:
-    """Play these scenarios so often on so many labs. Raises StandError if a lab does not start."""
-    work = work_of(names, times)
+    """Play these scenarios so often on so many labs, and so often as shipped, without the long way. Raises StandError
+    if a lab does not start."""
+    work = work_of(names, times, as_shipped)
     settings = [("1" if index or "0" not in work.special else "0") for index in range(stands)]
     if "1" in work.special and "1" not in settings:
         settings.append("1")
@@ -126,13 +129,25 @@ def soak(
             lab.down()
     with shark(folder, f"{project}-shark") as tools:
         tools.judge(work.done)
+    compare(work.done)
     return work.done
+
+
+def compare(plays: Sequence[Play]) -> None:
+    """What is drawn from a seed must come out alike in every play, over either IP version: the first is the measure."""
+    for name in {one.expected.name for one in plays if one.expected.alike}:
+        own = [one for one in plays if one.expected.name == name and not one.expected.as_shipped]
+        for one in own[1:]:
+            if one.differences != own[0].differences:
+                one.complaints.append(f"not as in the first play: {own[0].differences}, here {one.differences}")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.wire.soak", description="Play every ready scenario.")
     parser.add_argument("--times", type=int, default=20, help="how often each, over either IP version (default: 20)")
+    parser.add_argument("--shipped", type=int, default=1, help="as often as shipped, without the long way (default: 1)")
+    parser.add_argument("--again", type=int, default=2, help="repeat a play in which the machine stood still (2 times)")
     parser.add_argument("--only", action="append", metavar="NAME", help="this scenario alone (may be repeated)")
     parser.add_argument("--stands", type=int, default=4, help="labs side by side (default: 4)")
     parser.add_argument("--net", type=int, default=110, help="the first lab's network: 198.18.NET (110)")
@@ -145,14 +160,17 @@ def main(arguments: Sequence[str]) -> int:
     folder.chmod(0o755)
     started = time.monotonic()
     try:
-        plays = soak(names, asked.times, asked.stands, asked.net, folder)
+        plays = soak(names, asked.times, asked.stands, asked.net, folder, as_shipped=asked.shipped, again=asked.again)
     except StandError as error:
         print(f"soak: {error}", file=sys.stderr)
         return 1
     took_s = time.monotonic() - started
     wrong = [one for one in plays if one.complaints]
     for one in wrong:
-        print(f"\n{one.expected.name} IPv{one.version} on {one.stand}, port {one.port}, late {one.late_ms:.1f} ms:")
+        how = " as shipped" * one.expected.as_shipped
+        print(
+            f"\n{one.expected.name} IPv{one.version}{how} on {one.stand}, port {one.port}, late {one.late_ms:.1f} ms:"
+        )
         print("\n".join(f"  {words}" for words in one.complaints))
     print(f"\n{len(plays) - len(wrong)} of {len(plays)} plays as intended, in {took_s / 60:.1f} minutes")
     if asked.write:

@@ -164,15 +164,15 @@ class Stand:
         """Set the route of a host through the wire anew: what it has learnt about the path is gone."""
         self.compose("run", "--rm", "--no-deps", "-T", f"{side}-steer")
 
-    def agent(self, service: str) -> Agent:
-        """The agent in this service's container."""
-        if service not in self._agents:
-            self._agents[service] = Agent(f"{self.project}-{service}-1")
-        return self._agents[service]
+    def agent(self, service: str, what: str = "") -> Agent:
+        """The agent in this service's container; by another word (what), another one."""
+        if service + what not in self._agents:
+            self._agents[service + what] = Agent(f"{self.project}-{service}-1")
+        return self._agents[service + what]
 
-    def forget(self, service: str) -> None:
-        """The container is another one now: its agent went with it."""
-        gone = self._agents.pop(service, None)
+    def forget(self, service: str, what: str = "") -> None:
+        """Let this agent go: it has done its work, or its container is another one now."""
+        gone = self._agents.pop(service + what, None)
         if gone is not None:
             gone.close()
 

@@ -5,9 +5,13 @@
     segments                        TCP segments that have come up to this host's TCP
     flood MAC FROM TO SIZE RATE S   TCP segments to TO, sent to the station MAC, at a steady rate
     watch COUNT                     one-way delays of marked frames, in ns (the sender writes the time into them)
+    stamps COUNT                    between the arrival of the first and the last of so many marked frames, in ns
+    burst MAC FROM TO SIZE COUNT    so many marked frames, at 100,000 frames/s
     marks MAC FROM TO COUNT EVERY   marked frames, one every so many µs
     echo                            an echo server on port 7
     transfer HOST OCTETS            send and get back so many octets in one session
+    retransmitted                   TCP segments that this host has sent again so far, and of how many of them the
+                                    other end has said that it had them already (D-SACK, RFC 2883)
 
 The flood's segments have the flag RST, so that a host that knows no such connection takes them in silence
 (RFC 9293 §3.10.7.1): what is measured is the way there, and nothing comes back.
@@ -26,6 +30,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.router import forge
@@ -35,6 +40,7 @@ from lab.wire.packet import Endpoint, Flags
 MARK = b"bench of the wire"
 BURST = 32
 TIMESTAMPNS = 35  # SO_TIMESTAMPNS
+RCVBUFFORCE = 33  # SO_RCVBUFFORCE: more than the system's bound, with NET_ADMIN
 
 
 def packed(address: str) -> bytes:
@@ -61,13 +67,18 @@ def mac(address: str) -> dict[str, str]:
     raise SystemExit(f"nobody answers for {address}")
 
 
-def counter(name: str) -> int:
-    lines = [line.split() for line in Path("/proc/net/snmp").read_text().splitlines() if line.startswith("Tcp:")]
+def counter(name: str, group: str = "Tcp", file: str = "snmp") -> int:
+    lines = [line.split() for line in Path("/proc/net", file).read_text().splitlines() if line.startswith(f"{group}:")]
     return int(lines[1][lines[0].index(name)])
 
 
 def segments() -> dict[str, int]:
     return {"segments": counter("InSegs")}
+
+
+def retransmitted() -> dict[str, int]:
+    spurious = counter("TCPDSACKRecv", "TcpExt", "netstat")
+    return {"segments": counter("RetransSegs"), "spurious": spurious}
 
 
 def frame(to_mac: str, source: str, target: str, size: int, payload: bytes = b"") -> bytes:
@@ -79,16 +90,26 @@ def frame(to_mac: str, source: str, target: str, size: int, payload: bytes = b""
     return bytes.fromhex(to_mac.replace(":", "")) + own_mac() + made[12:]
 
 
+def burst(to_mac: str, source: str, target: str, size: str, count: str) -> dict[str, float]:
+    head = 54 if "." in source else 74
+    text = b"echo lab ".ljust(int(size) - head - len(MARK) - 8, b".") + MARK + bytes(8)
+    return poured(frame(to_mac, source, target, 0, text), 100_000, int(count) / 100_000)
+
+
 def flood(to_mac: str, source: str, target: str, size: str, rate: str, seconds: str) -> dict[str, float]:
+    return poured(frame(to_mac, source, target, int(size)), int(rate), float(seconds))
+
+
+def poured(data: bytes, wanted: int, seconds: float) -> dict[str, float]:
     """Sent in bursts of BURST with sendmmsg; the pace is kept on the average."""
     port = Port("eth0", slots=64)
-    octets = ctypes.create_string_buffer(frame(to_mac, source, target, int(size)))
+    octets = ctypes.create_string_buffer(data)
     for number in range(MOST_AT_ONCE):
         port.vectors[number].base = ctypes.addressof(octets)
         port.vectors[number].length = len(octets) - 1
-    wanted, sent, start, cpu_s = int(rate), 0, time.monotonic(), 0.0
-    end = start + float(seconds)
-    while (now := time.monotonic()) < end:
+    sent, start, cpu_s = 0, time.monotonic(), 0.0
+    most = round(wanted * seconds)
+    while sent < most and (now := time.monotonic()) < start + 2 * seconds:
         if sent <= (now - start) * wanted:
             before_s = time.process_time()
             port.send_vectors(BURST)
@@ -112,23 +133,32 @@ def marks(to_mac: str, source: str, target: str, count: str, every_us: str) -> d
     return {"sent": int(count)}
 
 
-def watch(count: str) -> dict[str, list[int]]:
-    """The kernel's time stamp of each marked frame's arrival, less the time it carries."""
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+def marked(count: int, patience_s: float) -> Iterator[tuple[int, int]]:
+    """The kernel's time stamp of each marked frame's arrival, and the time it carries."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     sock.setsockopt(socket.SOL_SOCKET, TIMESTAMPNS, 1)
+    sock.setsockopt(socket.SOL_SOCKET, RCVBUFFORCE, 64 << 20)  # the watcher may be late, the stamps are not
+    sock.settimeout(patience_s)
     sock.bind(("eth0", 3))
-    sock.settimeout(3)
     print("ready", file=sys.stderr, flush=True)
-    delays: list[int] = []
     try:
-        while len(delays) < int(count):
+        while count:
             data, extra, _flags, _whence = sock.recvmsg(2048, 64)
             if data[-8 - len(MARK) : -8] == MARK:
                 seconds, nanoseconds = struct.unpack("=qq", extra[0][2])
-                delays.append(seconds * 1_000_000_000 + nanoseconds - int.from_bytes(data[-8:], "big"))
+                yield seconds * 1_000_000_000 + nanoseconds, int.from_bytes(data[-8:], "big")
+                count -= 1
     except TimeoutError:
-        pass
-    return {"delays_ns": delays}
+        return
+
+
+def watch(count: str) -> dict[str, list[int]]:
+    return {"delays_ns": [came_ns - sent_ns for came_ns, sent_ns in marked(int(count), 3)]}
+
+
+def stamps(count: str) -> dict[str, int]:
+    times = [came_ns for came_ns, _ in marked(int(count), 5)]
+    return {"count": len(times), "ns": times[-1] - times[0] if times else 0}
 
 
 def echo() -> dict[str, str]:
@@ -147,7 +177,6 @@ def echo() -> dict[str, str]:
 def transfer(host: str, octets: str) -> dict[str, object]:
     """One session: octets out and back at the same time; what came back must be what went."""
     data = os.urandom(1 << 16) * (int(octets) >> 16)
-    before = counter("RetransSegs")
     start = time.monotonic()
     with socket.create_connection((host, 7), timeout=20) as talk:
 
@@ -164,7 +193,7 @@ def transfer(host: str, octets: str) -> dict[str, object]:
         sender.join()
     same = digest.digest() == hashlib.sha256(data).digest()
     took_s = time.monotonic() - start
-    return {"octets": count, "same": same, "seconds": took_s, "retransmissions": counter("RetransSegs") - before}
+    return {"octets": count, "same": same, "seconds": took_s}
 
 
 def main() -> None:
@@ -172,7 +201,7 @@ def main() -> None:
     if command == "wait":
         signal.sigwait({signal.SIGTERM})
         return
-    known = {f.__name__: f for f in (mac, segments, flood, marks, watch, echo, transfer)}
+    known = {f.__name__: f for f in (mac, segments, retransmitted, flood, burst, marks, watch, stamps, echo, transfer)}
     print(json.dumps(known[command](*words)), flush=True)  # type: ignore[operator]
 
 

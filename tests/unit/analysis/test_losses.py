@@ -8,7 +8,6 @@ import pytest
 
 from lab.analysis import analyse
 from lab.store.reader import read_capture
-
 from tests.unit.analysis.scenes import OPEN, doubled, frames_of, kinds, look, only, swapped, without
 
 BURST = (

@@ -57,8 +57,16 @@ def test_a_capture_that_begins_in_the_middle_says_so() -> None:
 
 
 def test_both_ends_may_open_at_once() -> None:
-    analysis = look("> S 0\n < S 0\n > S. 0 ack 1\n < S. 0 ack 1")
-    assert only(analysis, "simultaneous-open").frames == (1, 2)
+    both = "> S 0\n < S 0\n > S. 0 ack 1\n < S. 0 ack 1"
+    analysis = look(both)
+    found = only(analysis, "simultaneous-open")
+    assert (found.frames, found.facts["client_isn"], found.facts["server_isn"]) == ((1, 2, 3), 1000, 5000)
+    again = {"syn-retransmission", "retransmission-spurious", "karn", "handshake-complete"}
+    assert not again & kinds(analysis)
+    assert not analysis.client.retransmissions + analysis.server.retransmissions
+    assert not any("again" in frame.comment for frame in analysis.frames)
+    repeated = look(both + "\n +1000 > S. 0 ack 1")
+    assert only(repeated, "syn-retransmission").frames == (3, 5)
     assert "simultaneous-open" not in kinds(look(OPEN))
 
 

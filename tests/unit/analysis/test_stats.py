@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lab.analysis.stats import Statistics, stats
@@ -10,9 +12,10 @@ from lab.session.events import Opened
 from lab.session.session import Session
 from lab.session.side import Side
 from lab.session.tracker import Tracker
+from lab.store.reader import read_capture
 from lab.wire.frame import Frame
 from tests.oracle.made import frames_of as made
-from tests.unit.analysis.scenes import OPEN, TALK, WHOLE, frames_of, swapped, without
+from tests.unit.analysis.scenes import OPEN, TALK, WHOLE, frames_of, look, swapped, without
 
 
 def tracked(frames: list[Frame]) -> list[Session]:
@@ -83,13 +86,22 @@ def test_a_whole_session_is_summed(version: int) -> None:
         ("> S 0\n < R. 0 ack 1", "refused"),
         (OPEN + TALK + "> R. 7 ack 7", "reset"),
         (OPEN + TALK + "> R 900", "cut"),
-        ("> S 0", "half-open"),
-        (TALK, "midstream"),
+        ("> S 0", "cut"),
+        (TALK, "cut"),
     ],
 )
 def test_the_verdict_is_that_of_the_session(trace: str, verdict: str) -> None:
     [session] = stats(frames_of(trace))
-    assert session.verdict == verdict
+    assert session.verdict == look(trace).verdict == verdict
+
+
+@pytest.mark.parametrize(("trace", "wait_s", "verdict"), [("> S 0", 80, "half-open"), (TALK, 310, "midstream")])
+def test_a_long_silence_before_the_capture_ends_tells_more(trace: str, wait_s: int, verdict: str) -> None:
+    other = frames_of(WHOLE, ports=(40313, 7))
+    for after_s in (1, wait_s):
+        frames = frames_of(trace) + [frame._replace(time_ns=frame.time_ns + after_s * 10**9) for frame in other]
+        assert check(frames) == 2
+        assert stats(frames)[0].verdict == ("cut" if after_s == 1 else verdict)
 
 
 def test_the_order_of_segments_matters_as_in_the_tracker() -> None:
@@ -122,3 +134,17 @@ def test_frames_cut_anywhere_in_their_headers_are_counted_and_never_fail() -> No
     totals.take(frame[:3] for frame in cut)
     assert totals.frames == len(cut)
     assert totals.others > 200
+
+
+def test_a_simultaneous_open_repeats_nothing() -> None:
+    assert check(frames_of("> S 0\n < S 0\n > S. 0 ack 1\n < S. 0 ack 1")) == 1
+    assert check(frames_of("> S 0\n < S 0\n > S. 0 ack 1\n < S. 0 ack 1\n +1000 > S. 0 ack 1")) == 1
+
+
+def test_a_segment_in_fragments_counts_once() -> None:
+    frames = read_capture(Path("tests/unit/grade/recorded/19-ttl-and-fragments/cut-at-server.pcapng")).frames
+    assert check(frames) == 1
+    [whole] = stats(read_capture(Path("tests/unit/grade/recorded/19-ttl-and-fragments/cut-at-client.pcapng")).frames)
+    [cut] = stats(frames)
+    assert (cut.from_client.octets, cut.from_client.frames) == (whole.from_client.octets, whole.from_client.frames)
+    assert stats([frame for number, frame in enumerate(frames, 1) if number != 5])[0].from_client.octets == 5

@@ -4,13 +4,16 @@ looked at."""
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from lab.cli.command import main, parser
-from lab.cli.completion import SHELLS, script, subcommands
+from lab.cli.completion import subcommands
+from lab.report.text import columns
 from lab.router.decisions import identity
 from lab.store.reader import read_capture
 from tests.commands import PAGE, page
@@ -63,6 +66,45 @@ def test_the_ladder_comes_as_text_picture_and_diagram(capsys: pytest.CaptureFixt
     assert said(capsys, "ladder", "--ascii", DEMO).isascii()
 
 
+def test_the_terminal_s_ladder_hears_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = said(capsys, "ladder", DEMO)
+    found = {plain}
+    for option in ("--raw", "--to-scale", "--explain"):
+        found.add(said(capsys, "ladder", option, DEMO))
+    assert len(found) == 4
+    assert "(2319196977)" in plain
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ladder", "--mermaid", "--to-scale"),
+        ("ladder", "--svg", "--whole"),
+        ("ladder", "--svg", "--width", "90"),
+        ("ladder", "--mermaid", "--ascii"),
+        ("show", "--no-frames"),
+        ("compare", "--json", "--raw", DEMO),
+        ("compare", "--svg", "--width", "90", DEMO),
+    ],
+    ids=" ".join,
+)
+def test_options_that_mean_nothing_together_are_refused(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "leave" in said(capsys, *words, DEMO, status=2)
+
+
+@pytest.mark.parametrize("command", [("ladder",), ("follow",), ("explain", "4"), ("show",)], ids=" ".join)
+def test_wide_characters_stay_within_80_columns(
+    command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capture = tmp_path / "wide.pcap"
+    capture.write_bytes(pcap(frames_of(OPEN + f'> P. 1 ack 1 "{"漢字かな交じり文" * 20}\\n"')))
+    printed = said(capsys, *command, str(capture))
+    assert "漢字" in printed or command[0] == "show"
+    assert max(columns(one) for one in printed.splitlines()) <= 80
+
+
 def test_explain_names_every_field_of_a_frame(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "explain", "3", DEMO)
     for field in ("Maximum segment size = 1460 octets", "SYN = 1", "Time to live = 64", "EtherType = 0x0800 (IPv4)"):
@@ -101,7 +143,7 @@ def test_report_writes_one_file_and_the_plots_beside(tmp_path: Path, capsys: pyt
     target = tmp_path / "r.html"
     said(capsys, "report", DEMO, "--output", str(target), "--plots", str(tmp_path / "plots"))
     assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
-    assert len(list((tmp_path / "plots").glob("*.svg"))) == 7
+    assert len(list((tmp_path / "plots").glob("*.svg"))) == 9
     assert said(capsys, "report", DEMO, "-o", "-").startswith("<!doctype html>")
 
 
@@ -296,21 +338,32 @@ def test_open_starts_wireshark_with_the_profile_where_it_is(
     assert told.read_text().strip() == f"-C EchoLab -r {DEMO}"
 
 
-def test_the_page_of_commands_names_every_command_and_option() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert page().split("```text")[0] == text.split("```text")[0]
+def test_the_page_of_commands_is_the_help_word_for_word() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m tests.commands"
     for name, sub in subcommands(parser()):
-        assert f"\n## {name}\n" in text or not sub.add_help, "python -m tests.commands writes it"
+        if name == "conformance":
+            continue
+        assert f"\n## {name}\n" in page()
         for action in sub._actions:
-            assert all(option in text for option in action.option_strings), action.option_strings
+            assert all(option in page() for option in action.option_strings), action.option_strings
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-def test_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    text = said(capsys, "completion", shell)
-    assert text == script(shell, parser())
-    assert all(name in text for name, _ in subcommands(parser()))
-    assert "tcsh" in said(capsys, "completion", "tcsh", status=2)
+@pytest.mark.parametrize("name", [name for name, _ in subcommands(parser()) if name != "conformance"])
+def test_help_has_examples_that_are_understood_and_the_exit_status(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "\nexit status:\n" in text
+    examples = [line.strip() for line in text.partition("\nexamples:\n")[2].partition("\n\n")[0].splitlines()]
+    assert examples
+    for line in examples:
+        words = shlex.split(re.split(r"[|>]", line)[0], comments=True)
+        if words[0] == "echolab":
+            assert parser().parse_args(words[1:]).command == name
 
 
 @pytest.mark.parametrize("command", [("show",), ("show", "--json"), ("follow",)])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import unicodedata
+from dataclasses import replace
 
 import pytest
 
 from lab.report.ladder import MIN_WIDTH, Style, ladder
+from lab.report.text import columns
 from lab.session.events import Opened, Recorded
 from lab.session.session import Session
 from lab.session.tracker import Tracker
@@ -124,3 +126,53 @@ def test_a_reset_is_drawn_as_one() -> None:
     text = ladder(session, frames)
     assert "RST, ACK" in text
     assert "reset" in text.splitlines()[0]
+
+
+@pytest.mark.parametrize("text", ["漢字かな交じり文" * 12, "e\u0301" * 90, "mixed 漢 words 字 " * 9])
+@pytest.mark.parametrize("width", [60, 80])
+def test_wide_characters_keep_the_lines_within_the_terminal(text: str, width: int) -> None:
+    session, frames = played(text=f"{text}\n".encode())
+    for style in (Style(width), Style(width, explain=True)):
+        lines = ladder(session, frames, style).splitlines()
+        assert max(columns(line) for line in lines) <= width
+        if not style.explain:
+            assert max(columns(line) for line in lines if text[:2] in line) > width * 2 // 3
+
+
+def test_raw_numbers_stand_alone() -> None:
+    session, frames = played()
+    text = ladder(session, frames, Style(raw=True))
+    note = frames[3].note
+    assert f"#4 seq {note.seq_raw} ack {note.ack_raw} len 6" in text
+    assert f"({note.seq_raw})" not in text
+    assert "the numbers of the header" in text
+
+
+def test_with_explain_every_frame_has_one_line_of_explanation() -> None:
+    session, frames = played()
+    lines = ladder(session, frames, Style(explain=True)).splitlines()
+    for number, record in enumerate(frames, 1):
+        place = next(index for index, line in enumerate(lines) if f" #{number} " in line)
+        assert lines[place + 1].strip().rstrip("…") == record.note.comment[: len(lines[place + 1].strip().rstrip("…"))]
+        assert not lines[place + 2].startswith(" " * 10) or "Certified" in "".join(lines[place + 2 :])[:40]
+    assert len(lines) < len(ladder(session, frames).splitlines())
+    assert max(len(line) for line in lines) <= 80
+
+
+def test_to_scale_the_lifelines_go_on_while_nothing_is_sent() -> None:
+    session, frames = played()
+    shift_ns = 40_000_000
+    frames = [
+        *frames[:4],
+        *(replace(r, frame=r.frame._replace(time_ns=r.frame.time_ns + shift_ns)) for r in frames[4:]),
+    ]
+    lines = ladder(session, frames, Style(to_scale=True)).splitlines()
+    waiting = [index for index, line in enumerate(lines) if line.rstrip().endswith("│")]
+    assert 8 <= len(waiting) <= 24
+    assert waiting == list(range(waiting[0], waiting[-1] + 1))
+    assert " #4 " in "".join(lines[waiting[0] - 4 : waiting[0]])
+    assert any(lines[index].lstrip().startswith("+4") for index in waiting)
+    columns_of = {(lines[index].index("│"), lines[index].rindex("│")) for index in waiting}
+    arrow = next(line for line in lines if "▶" in line)
+    assert columns_of == {(arrow.index("──"), arrow.index("▶"))}
+    assert "│" not in ladder(session, frames)

@@ -3,23 +3,34 @@ in the right words, and nothing else is."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
 from lab.router import forge
+from lab.router.octets import hopped
 from lab.router.script import Side
 from tests.unit.router.made import ADDRESSES, MACS, MS, START_NS, Bench, Talk, addressed
-from tests.wire.expect import RangeError, against, all_names, named, within
+from tests.wire.expect import Expectation, RangeError, against, all_names, named, within
+from tests.wire.play import Play, judged, untimely
 from tests.wire.seen import Story, dissect
+from tests.wire.soak import compare
 
 
 def told(script: str, version: int = 4, count: int = 8) -> list[str]:
     """What the judge tells of a session whose client sends so many segments in a row."""
+    return sorted(heard(script, version, count)[0].differences)
+
+
+def heard(script: str, version: int = 4, count: int = 8) -> tuple[Story, list[dict[str, Any]]]:
+    """That session at two taps, a frame a millisecond, and the wire's log."""
     bench, talk = Bench(script), Talk(version, timestamps=True)
     frames: list[tuple[Side, bytes]] = talk.handshake()
     frames += [("client", talk.data("client", bytes((65 + number,)) * 100)) for number in range(count)]
     frames += [("server", talk.ack("server"))]
+    frames += [("client", b"")] * 60  # time goes by
     taps: dict[Side, list[bytes]] = {"client": [], "server": []}
     ends = {side: str(ip_address(ADDRESSES[version][side])) for side in taps}
     times: dict[Side, list[int]] = {"client": [], "server": []}
@@ -29,18 +40,18 @@ def told(script: str, version: int = 4, count: int = 8) -> list[str]:
         times[side].append(bench.now_ns)
 
     for number, (side, data) in enumerate(frames):
-        if version == 4:  # hosts number their packets; what was made for a test has none
+        if version == 4 and data:  # hosts number their packets; what was made for a test has none
             data = with_id(data, number)
-        keep(side, addressed(data, side))
-        for out in bench.put(side, data):
+        if data:
+            keep(side, addressed(data, side))
+        for out in bench.put(side, hopped(data)) if data else bench.wait(1):
             target: Side = "server" if dissect(1, 0, out).source == ends["client"] else "client"
             keep(target, MACS[target] + MACS["wire"] + out[12:])
     seen = {
         side: [dissect(n, t, d) for n, (t, d) in enumerate(zip(times[side], taps[side], strict=True), 1)]
         for side in taps
     }
-    story = Story(seen["client"], seen["server"], dict(ends))
-    return sorted(story.differences)
+    return Story(seen["client"], seen["server"], dict(ends)), bench.log
 
 
 def with_id(data: bytes, number: int) -> bytes:
@@ -71,6 +82,74 @@ def with_id(data: bytes, number: int) -> bytes:
 )
 def test_each_difference_is_told_and_no_other(script: str, words: list[str], version: int) -> None:
     assert told(script, version) == words
+
+
+@pytest.mark.parametrize(
+    ("script", "wanted", "complaint"),
+    [
+        ("client data 3: delay 20 ms", {"way_took_ms": {"client data 3": [21, 21]}}, ""),
+        (
+            "client data 3: delay 20 ms",
+            {"way_took_ms": {"client data 4": [20, 21]}},
+            "client data 4 was on its way for 1",
+        ),
+        ("client data 3: drop", {"way_took_ms": {"client data 3": [0, 9]}}, "client data 3 was on its way for -1"),
+        ("", {"waits_ms": {"client data 1": ["server SYN-ACK", 1, 1]}}, ""),
+        ("", {"waits_ms": {"client data 2": ["server SYN-ACK", 1, 1]}}, "client data 2 was sent 2.0 ms after"),
+        ("server SYN-ACK: drop", {"waits_ms": {"client data 1": ["server SYN-ACK", 1, 1]}}, "was sent -1.0 ms after"),
+        ("", {"again_ms": {"client data 1": [0, 9]}}, "client data 1 was sent again after -1 ms"),
+        ("client data 4: blackhole either for 4 ms", {"silence_ms": [5, 5]}, ""),
+        ("client data 4: blackhole either for 3 ms", {"silence_ms": [5, 5]}, "nothing arrived for 4 ms"),
+        ("", {"silence_ms": [5, 5]}, "nothing arrived for 1 ms"),
+        ("rate 300 kbit/s from client queue 3 frames", {"depth": [3, 3]}, ""),
+        ("rate 300 kbit/s from client queue 3 frames", {"depth": [4, 9]}, "at most 3 waited for the link"),
+        ("", {"depth": [1, 9]}, "at most 0 waited"),
+        ("", {"arrived": {"client": 100}}, ""),
+        ("client data: truncate to 50", {"arrived": {"client": 100}}, "that arrived has 50 octets, not 100"),
+    ],
+)
+def test_each_measure_has_its_bounds(script: str, wanted: dict[str, Any], complaint: str) -> None:
+    story, log = heard(script)
+    expected = Expectation("x", "x", "talk", "", "", (), may=("*",), **wanted)
+    found = judged(Play(expected, 4, "stand", story=story, log=log))
+    assert len(found) == bool(complaint)
+    assert complaint in "".join(found)
+
+
+def test_a_log_whose_times_are_not_between_the_taps_is_told() -> None:
+    story, log = heard("client data 3: delay 20 ms")
+    one = Play(Expectation("x", "x", "talk", "", "", ()), 4, "stand", story=story, log=log)
+    assert untimely(one) == []
+    for event, change in (("in", -MS - 1), ("out", 1)):
+        line = next(line for line in log if line["event"] == event)
+        wrong = [{**other, "time_ns": other["time_ns"] + change} if other is line else other for other in log]
+        assert len(untimely(replace(one, log=wrong))) == 1
+
+
+def test_as_shipped_no_time_is_judged_but_those_that_are_named() -> None:
+    long_way, short = named("lost-syn-ack", 4), named("lost-syn-ack", 4, as_shipped=True)
+    assert long_way is not None
+    assert short is not None
+    assert (long_way.way_ms, short.way_ms) == (50, 0)
+    assert "delay 50" in long_way.script
+    assert "delay 50" not in short.script
+    syn, shipped = named("lost-syn", 4), named("lost-syn", 4, as_shipped=True)
+    assert syn is not None
+    assert shipped is not None
+    assert syn.ms
+    assert not shipped.ms
+    assert syn.seen == ("client SYN lost", "client SYN sent 2 times")
+    assert shipped.seen == ("client SYN lost", "client SYN sent [2-9] times")
+
+
+def test_what_is_drawn_from_a_seed_must_come_out_alike() -> None:
+    expected = named("jitter", 4)
+    assert expected is not None
+    assert expected.alike
+    stories = [heard("client data 3: reorder by 2")[0], heard("client data 3: reorder by 3")[0]]
+    plays = [Play(expected, 4, "stand", story=story) for story in (*stories, stories[0])]
+    compare(plays)
+    assert [bool(one.complaints) for one in plays] == [False, True, False]
 
 
 def test_fragments_are_put_together() -> None:

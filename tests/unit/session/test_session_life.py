@@ -387,6 +387,34 @@ def test_time_going_backwards_breaks_nothing() -> None:
     assert "clock-set-back" in played.rules
 
 
+def test_a_clock_set_back_within_the_handshake_leaves_no_round_trip() -> None:
+    played = play("> S 0\n < S. 0 ack 1")
+    played.wire.time_ns -= 3_600_000 * MS
+    played.feed("> . 1 ack 1\n" + TALK + CLOSE).wait(60)
+    assert (played.session.verdict, played.session.certificate.complete) == ("complete", True)
+    assert played.session.initial_rtt_ns is None
+
+
+def test_a_session_that_opens_after_the_step_and_before_the_next_look_at_the_clock_is_not_moved_by_it() -> None:
+    """As the fast lane feeds: no frame looks at the clock, only the tick between turns does."""
+    old, new = (play("", ports=(port, 7)) for port in (40_001, 40_002))
+    tracker = old.tracker
+    for played in (old, new):
+        for line in HANDSHAKE.strip().splitlines():
+            frame = played.wire.frame(line)
+            assert frame is not None
+            tracker.feed(frame, expire=False)
+        if played is old:
+            tracker.tick(old.wire.time_ns)
+            new.wire.time_ns = old.wire.time_ns - 3_600_000 * MS
+    now_ns = new.wire.time_ns
+    assert tracker.tick(now_ns) == []
+    first, second = tracker.open_sessions
+    assert ["clock-set-back" in {one.rule for one in session.findings} for session in (first, second)] == [True, False]
+    assert tracker.tick(now_ns + 299_000 * MS) == []
+    assert len(tracker.tick(now_ns + 301_000 * MS)) == 2, "both had been silent for as long"
+
+
 def test_frames_in_slight_disorder_are_no_clock_set_back() -> None:
     played = play(HANDSHAKE + TALK)
     played.wire.time_ns -= 5 * MS
@@ -448,3 +476,18 @@ def test_frames_in_disorder_leave_one_entry_in_the_queue() -> None:
         played.wire.time_ns -= 2 * MS
         played.feed(f"> P. {1 + number} ack 1 x1")
     assert len(played.tracker._schedule) == 1
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_segments_of_an_older_connection_get_no_negative_offsets(version: int) -> None:
+    """A SYN that is astray (or forged) begins a session; what the old connection goes on saying is not its own."""
+    stray = play("> S 900000", version=version)
+    stray.feed('< . 0 ack 7 "x"\n > P. 7 ack 1 "more"\n > . 11 ack 1\n > F. 11 ack 1\n < . 1 ack 11')
+    notes = stray.notes
+    assert all((note.seq_rel or 0) >= 0 and (note.ack_rel or 0) >= 0 for note in notes)
+    assert all("-" not in note.comment.replace("SYN-", "") for note in notes if "octets" in note.comment)
+    assert "other-connection" in stray.rules
+    assert [note.kind for note in notes if "other-connection" in note.trouble] == ["data", "ack", "fin"]
+    assert "retransmission" not in stray.rules
+    assert not stray.session.client_side.fin_count
+    assert "other-connection" not in play(WHOLE, version=version).rules

@@ -79,6 +79,70 @@ def test_a_mirror_without_updates_and_security_is_asked_for_the_release_only() -
     assert [command.count("deb http") for command in mmdebstraps(runner)] == [3, 1]
 
 
+NO_KEY = Result(
+    100,
+    "",
+    """W: GPG error: http://own.test/debian trixie InRelease: The following signatures ... NO_PUBKEY 6ED
+E: The repository 'http://own.test/debian trixie InRelease' is not signed.
+W: GPG error: http://own.test/security trixie-security InRelease: The following ... NO_PUBKEY BDE
+""",
+)
+
+
+def only_with_keys(runner: FakeRunner, argv: list[str]) -> Result:
+    """mmdebstrap on a machine whose own keys are too old."""
+    return bootstrap(runner, argv) if any("--keyring=" in word for word in argv) else NO_KEY
+
+
+def keys_by_apt(runner: FakeRunner, *, there: bool = True) -> FakeRunner:
+    """A mirror that has newer keys in Debian 11's package, or none."""
+    folder: list[Path] = []
+
+    def configured(_machine: FakeRunner, argv: list[str]) -> Result:
+        folder[:] = [Path(argv[argv.index("-c") + 1]).parent]
+        assert "bullseye main" in (folder[0] / "sources.list").read_text()
+        return Result(0)
+
+    def downloaded(_machine: FakeRunner, _argv: list[str]) -> Result:
+        if there:
+            (folder[0] / "debian-archive-keyring_2021_all.deb").touch()
+        return Result(0 if there else 100, "", "" if there else "E: 404 Not Found")
+
+    def unpacked(_machine: FakeRunner, argv: list[str]) -> Result:
+        file = Path(argv[-1]) / "usr/share/keyrings/debian-archive-keyring.gpg"
+        file.parent.mkdir(parents=True)
+        file.touch()
+        return Result(0)
+
+    runner.on("apt-get update", configured).on("apt-get download -q debian-archive-keyring", downloaded)
+    return runner.on("dpkg-deb -x", unpacked)
+
+
+@pytest.mark.parametrize(
+    ("os_release", "mirror"),
+    [(machines.UBUNTU_22, "http://own.test/debian"), (machines.DEBIAN_12, "http://mirror.test/debian")],
+)
+def test_keys_that_are_too_old_for_debian_13_are_taken_from_debian_11s_package(os_release: str, mirror: str) -> None:
+    runner = keys_by_apt(machine(os_release).on("mmdebstrap", only_with_keys))
+    setup, said = setup_of(runner)
+    ensure_base(setup, ENGINE)
+    first, second = mmdebstraps(runner)
+    assert "--keyring" not in first
+    assert "/usr/share/keyrings/debian-archive-keyring.gpg" in second
+    assert f"deb {mirror} trixie main deb {mirror}" in second.replace("own.test/security", "own.test/debian")
+    assert "trixie-security main" in second
+    assert f"newer keys of Debian from {mirror}" in " ".join(said.getvalue().split())
+    assert not runner.ran("apt-get install")
+
+
+def test_where_no_newer_keys_are_to_be_had_the_sentence_is_about_keys() -> None:
+    runner = keys_by_apt(machine(machines.UBUNTU_22).on("mmdebstrap", only_with_keys), there=False)
+    with pytest.raises(SetupError, match=r"older than Debian 13, and http://own\.test/debian has no") as caught:
+        ensure_base(setup_of(runner)[0], ENGINE)
+    assert "docker save/load" in caught.value.next_step
+    assert len(mmdebstraps(runner)) == 1
+
+
 def test_a_mirror_that_does_not_answer_is_named_with_mmdebstraps_words() -> None:
     runner = machine().on("mmdebstrap", Result(1, "", "E: Could not resolve mirror.test"))
     with pytest.raises(SetupError) as caught:

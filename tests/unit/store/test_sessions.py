@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lab.store.digest import verify
 from lab.store.errors import StoreError
 from lab.store.pcapng import SessionFile
 from lab.store.reader import read_capture
@@ -343,3 +344,62 @@ def test_a_store_without_a_folder_is_refused_at_once(tmp_path: Path) -> None:
 def test_an_event_for_a_frame_keeps_its_direction(bench: Bench) -> None:
     bench.play("0001-client-40000", 1, frames=1)
     assert read_capture(bench.folder / "0001-client-40000.pcapng").frames == [frame(0)]
+
+
+@pytest.fixture
+def large(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> FakeSession:
+    """A session that has ended and whose capture is too large to be digested between two flushes."""
+    monkeypatch.setattr("lab.store.sessions._DIGESTED_A_FLUSH", 1)
+    session = FakeSession("0001-large", 1)
+    bench.open(session)
+    bench.record(session, *range(400), size=1400)
+    bench.store.flush()
+    bench.end(session)
+    return session
+
+
+def test_a_large_capture_is_digested_a_piece_at_a_time_and_is_open_until_that_is_done(
+    bench: Bench, large: FakeSession
+) -> None:
+    path = bench.folder / f"{large.name}.json"
+    small = FakeSession("0002-small", 2)
+    flushes = 0
+    while facts(bench, large.name)["verdict"] == "open":
+        assert bench.store.open_sessions >= 1
+        assert read_capture(path.with_suffix(".pcapng")).interfaces[0].statistics is not None, "the capture is whole"
+        if flushes == 1:
+            bench.open(small)
+            bench.record(small, 1000)
+        bench.store.kernel_dropped(1)  # none of a session that has ended
+        bench.store.flush()
+        flushes += 1
+    assert flushes > 2
+    assert facts(bench, large.name)["tap"]["frames_dropped"] == 0
+    assert facts(bench, large.name)["file"]["frames"] == 400
+    assert facts(bench, small.name)["verdict"] == "open", "others go on meanwhile"
+    assert verify(path, None).state == "unsigned"
+
+
+def test_a_late_frame_while_a_large_capture_is_digested_is_added_and_all_is_digested_anew(
+    bench: Bench, large: FakeSession
+) -> None:
+    bench.store.flush()
+    assert facts(bench, large.name)["verdict"] == "open"
+    bench.store.kernel_dropped(5)
+    bench.record(large, 401)
+    bench.end(large)
+    bench.store.close()
+    told = facts(bench, large.name)
+    assert (told["verdict"], told["file"]["frames"], told["tap"]["frames_dropped"]) == ("complete", 401, 0)
+    assert verify(bench.folder / f"{large.name}.json", None).state == "unsigned"
+    assert bench.store.totals.sessions_finished == 1
+
+
+def test_a_large_capture_that_is_removed_while_it_is_digested_stops_nothing(bench: Bench, large: FakeSession) -> None:
+    (bench.folder / f"{large.name}.pcapng").unlink()
+    bench.store.flush()
+    assert bench.said
+    bench.play("0002-after", 2)
+    bench.later(1)
+    bench.store.close()
+    assert facts(bench, "0002-after")["verdict"] == "complete"
