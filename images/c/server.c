@@ -37,6 +37,8 @@
 #define STOP_US 500000         /* P26: the same when the whole server stops */
 #define STOP_READING_US 250000 /* P26: how long, at most, we take in what had arrived before the stop */
 #define REST_US 1000000        /* how long nobody is accepted when no file descriptor is left */
+#define MOST_MAX_LINE (1 << 26) /* an answer may be three times as long, and is there more than once while it is made */
+#define NO_MEMORY "no memory is left; give it more, or choose a smaller ECHO_MAX_LINE"
 #define BACKLOG 4096           /* so many clients may wait, shaken hands with by the kernel, until we accept them */
 #define READ_OCTETS 65536      /* the most that one read takes */
 
@@ -44,30 +46,27 @@ static void log_line(const char *format, ...) __attribute__((format(printf, 1, 2
 static void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define fail(status, ...) (log_error(__VA_ARGS__), exit(status))
 
-/* What malloc() and its like have given; the end if it is nothing. */
-static void *given(void *memory)
-{
-    if (memory == NULL)
-        fail(1, "no memory is left; give it more, or choose a smaller ECHO_MAX_LINE");
-    return memory;
-}
-
 /* ---- Octets: an array that grows. An empty one takes no memory, so an idle connection costs next to nothing ---- */
 
 typedef struct {
     uint8_t *data;
     size_t length, capacity;
+    bool failed; /* there was no memory: some octets are missing */
 } Octets;
 
 static void append(Octets *octets, const void *more, size_t length)
 {
-    if (length == 0)
-        return;
     if (length > octets->capacity - octets->length) {
-        octets->capacity = 2 * (octets->length + length); /* twice as much: however it grows, it is seldom copied */
-        octets->data = given(realloc(octets->data, octets->capacity));
+        size_t capacity = 2 * (octets->length + length); /* twice as much: however it grows, it is seldom copied */
+        uint8_t *data = realloc(octets->data, capacity);
+        octets->failed = octets->failed || data == NULL;
+        if (data == NULL)
+            return;
+        octets->data = data;
+        octets->capacity = capacity;
     }
-    memcpy(octets->data + octets->length, more, length);
+    if (length > 0)
+        memcpy(octets->data + octets->length, more, length);
     octets->length += length;
 }
 
@@ -89,11 +88,13 @@ static void capital_letters(const uint8_t *message, size_t length, Octets *answe
 {
     if (u8_check(message, length) == NULL) { /* it found nothing that is not UTF-8 */
         size_t count; /* no language, no normalising: */
-        uint8_t *capitals = given(u8_toupper(message, length, NULL, NULL, NULL, &count));
-        append(answers, capitals, count);
+        uint8_t *capitals = u8_toupper(message, length, NULL, NULL, NULL, &count);
+        answers->failed = answers->failed || (capitals == NULL && length > 0);
+        append(answers, capitals, capitals ? count : 0);
         free(capitals);
     } else {
         append(answers, message, length);
+        length = answers->failed ? 0 : length;
         for (uint8_t *octet = answers->data + answers->length - length; length > 0; octet++, length--)
             if (*octet >= 'a' && *octet <= 'z')
                 *octet -= 'a' - 'A';
@@ -155,7 +156,12 @@ static int64_t now_us(void);
 /* SYN, SYN-ACK and ACK are exchanged: the kernel did that on its own, before we heard of the client. */
 static void connection_made(int socket, const struct sockaddr_storage *address)
 {
-    Connection *connection = given(calloc(1, sizeof *connection));
+    Connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL) {
+        log_error(NO_MEMORY);
+        close(socket);
+        return;
+    }
     connection->socket = socket;
     name_of(address, connection->peer, sizeof connection->peer);
     /* An answer leaves at once. Nagle's algorithm would keep a short one back until the one before is acknowledged. */
@@ -176,6 +182,8 @@ static void data_received(Connection *connection, const uint8_t *octets, size_t 
     const uint8_t *end = octets + length, *line_feed;
     while (!connection->closing && (line_feed = memchr(octets, '\n', end - octets)) != NULL) {
         append(&connection->line, octets, line_feed - octets); /* only what is new was searched: a long line is cheap */
+        if (connection->line.failed)
+            break;
         octets = line_feed + 1;
         Octets line = connection->line;
         connection->line = (Octets){0};
@@ -224,6 +232,11 @@ static void refuse_long_line(Connection *connection)
 static void send_answers(Connection *connection)
 {
     Octets *answers = &connection->answers;
+    if (answers->failed || connection->line.failed) { /* this connection ends, all others go on (P1) */
+        log_error(NO_MEMORY);
+        connection_lost(connection, ENOMEM);
+        return;
+    }
     while (connection->taken < answers->length) {
         /* The kernel copies what it has room for, and makes segments of it. MSG_NOSIGNAL: that the peer is gone shall
          * be an error (EPIPE), not a signal that ends us. */
@@ -587,7 +600,7 @@ int main(int argc, char *argv[])
             *option = argv[i];
     }
     int port_number = number("the port", port, 0, 65535);
-    server.max_line = number("ECHO_MAX_LINE", variable("ECHO_MAX_LINE", "1048576"), 1, 1 << 30);
+    server.max_line = number("ECHO_MAX_LINE", variable("ECHO_MAX_LINE", "1048576"), 1, MOST_MAX_LINE);
     server.flush_us = 1000 * number("ECHO_FLUSH_MS", variable("ECHO_FLUSH_MS", "200"), 1, 60000);
     const char *log = variable("ECHO_LOG", "connections");
     server.log_messages = strcmp(log, "messages") == 0;

@@ -51,9 +51,12 @@ constexpr auto DISCARD = 2s;         // P16: how long we read on after our FIN
 constexpr auto STOP = 500ms;         // P26: the same when the whole server stops
 constexpr auto STOP_READING = 250ms; // P26: how long, at most, we take in what had arrived before the stop
 constexpr auto REST = 1000ms;        // how long nobody is accepted when no file descriptor is left
+constexpr int MOST_MAX_LINE = 1 << 26; // an answer may be three times as long, and is there more than once while made
 constexpr int BACKLOG = 4096;        // so many clients may wait, shaken hands with by the kernel, until we accept them
 constexpr std::size_t READ_OCTETS = 65536;   // the most that one read takes
 constexpr std::size_t STACK_OCTETS = 262144; // by default 8 MiB: ten thousand threads would take 80 GiB of addresses
+
+constexpr const char *NO_MEMORY = "no memory is left; give it more, or choose a smaller ECHO_MAX_LINE";
 
 void log(const std::string &text);
 void log_error(const std::string &sentence);
@@ -188,8 +191,8 @@ void Connection::serve()
     } catch (const std::system_error &error) { // the peer sent a RST, or can't be reached any more
         const bool reset = error.code() == std::errc::connection_reset || error.code() == std::errc::broken_pipe;
         log(peer_ + (reset ? " reset" : " closed"));
-    } catch (const std::bad_alloc &) {
-        log_error("no memory is left; give it more, or choose a smaller ECHO_MAX_LINE");
+    } catch (const std::bad_alloc &) { // this connection ends, all others go on (P1)
+        log_error(NO_MEMORY);
         log(peer_ + " closed");
     }
 }
@@ -343,7 +346,10 @@ bool Server::accept_connection(const Descriptor &listener)
     try {
         auto connection = std::make_unique<Connection>(*this, std::move(socket), name_of(address));
         std::jthread([connection = std::move(connection)] { connection->serve(); }).detach();
-    } catch (const std::exception &) { // the connection is gone with its owner
+    } catch (const std::bad_alloc &) { // the connection is gone with its owner
+        log_error(NO_MEMORY);
+        return false;
+    } catch (const std::system_error &) {
         log_error("no thread is left for one more connection; raise the limit (ulimit -u)");
         return false;
     }
@@ -467,7 +473,7 @@ int main(int argc, char *argv[])
     }
     const int port_number = number("the port", port, 0, 65535);
     Server server;
-    server.max_line = number("ECHO_MAX_LINE", variable("ECHO_MAX_LINE", "1048576"), 1, 1 << 30);
+    server.max_line = number("ECHO_MAX_LINE", variable("ECHO_MAX_LINE", "1048576"), 1, MOST_MAX_LINE);
     server.flush_ms = number("ECHO_FLUSH_MS", variable("ECHO_FLUSH_MS", "200"), 1, 60'000);
     const std::string what = variable("ECHO_LOG", "connections");
     if (what != "connections" && what != "messages")

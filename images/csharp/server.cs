@@ -124,7 +124,7 @@ sealed class Connection
         } catch (SocketException error) { // the peer sent a RST, or can't be reached any more
             if (error.SocketErrorCode == SocketError.ConnectionReset || error.SocketErrorCode == SocketError.Shutdown)
                 end = "reset";
-        } catch (OutOfMemoryException) {
+        } catch (Exception) { // no memory, in whatever way it shows: this connection ends, all others go on (P1)
             Log.Error("no memory is left; give it more, or choose a smaller ECHO_MAX_LINE");
         }
         Log.Line($"{peer} {end}");
@@ -296,6 +296,7 @@ sealed class Server
     const int StopReadingMs = 250; // P26: how long, at most, we take in what had arrived before the stop
     const int RestMs = 1000;       // how long nobody is accepted when no file descriptor is left
     const int LookMs = 250;        // how often we look for a signal that WaitAny has missed
+    public const int MostMaxLine = 1 << 26; // an answer may be three times as long, and is there more than once while made
     const int Backlog = 4096;      // so many clients may wait, shaken hands with by the kernel, until we accept them
 
     public int MaxLine, FlushMs;
@@ -376,6 +377,8 @@ sealed class Server
         }
         IPAddress address = null;
         try {
+            if (host.StartsWith("[", StringComparison.Ordinal)) // to Mono, [::1] is an address like ::1
+                throw new ArgumentException();
             if (!IPAddress.TryParse(host, out address))
                 address = Dns.GetHostAddresses(host)[0];
         } catch (Exception) {
@@ -511,7 +514,7 @@ static class Program
         }
         int portNumber = Number("the port", port, 0, 65535);
         var server = new Server();
-        server.MaxLine = Number("ECHO_MAX_LINE", Variable("ECHO_MAX_LINE", "1048576"), 1, 1 << 30);
+        server.MaxLine = Number("ECHO_MAX_LINE", Variable("ECHO_MAX_LINE", "1048576"), 1, Server.MostMaxLine);
         server.FlushMs = Number("ECHO_FLUSH_MS", Variable("ECHO_FLUSH_MS", "200"), 1, 60000);
         string log = Variable("ECHO_LOG", "connections");
         if (log != "connections" && log != "messages")

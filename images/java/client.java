@@ -398,7 +398,7 @@ final class Screen {
     }
 }
 
-final class Client {
+final class Program {
     private static final String USAGE = "usage: echo-client [--script FILE] [HOST [PORT]]";
 
     /** The lines of a script without their line ends, be these LF or CR LF, and without a byte order mark. */

@@ -11,7 +11,6 @@ import java.io.ByteArrayOutputStream;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.BindException;
 import java.net.Inet6Address;
@@ -34,6 +33,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.regex.Pattern;
@@ -75,47 +76,50 @@ final class Messages {
 /** One client. TCP brings a stream of octets, not messages: a line comes in pieces, or many lines come at once. */
 final class Connection implements Runnable {
     private static final int DISCARD_MS = 2000; // P16: how long we read on after our FIN
+    private static final int READ_OCTETS = 65536, READ_FIRST = 2048; // the most that one read takes, and a first one
     private static final byte[] NO_LINE_END = {};
 
-    final ReentrantLock lock = new ReentrantLock(); // for what follows: the server's stop() has a hand in it, too
-    private final EchoServer server;
+    private final ReentrantLock lock = new ReentrantLock(); // for what follows: the server's stop() has a hand in it, too
+    private final Server server;
     private final Socket socket;
     private final String peer;
-    private final ByteArrayOutputStream line = new ByteArrayOutputStream(0); // the octets that have no line end yet
-    private final ByteArrayOutputStream answers = new ByteArrayOutputStream(0); // not yet handed to the kernel
+    private ByteArrayOutputStream line = new ByteArrayOutputStream(0); // the octets of the line that has no end yet
+    private ByteArrayOutputStream answers = new ByteArrayOutputStream(0); // what we will send when all is looked at
     private boolean closing; // our FIN is sent, or on its way
     private long discardUntilMs;
 
-    Connection(EchoServer server, Socket socket) {
+    /** SYN, SYN-ACK and ACK are exchanged: the kernel did that on its own, before we heard of the client. */
+    Connection(Server server, Socket socket) {
         this.server = server;
         this.socket = socket;
         peer = Log.nameOf((InetSocketAddress) socket.getRemoteSocketAddress());
     }
 
-    /** SYN, SYN-ACK and ACK are exchanged: the kernel did that on its own, before we heard of the client. */
+    /** The life of a connection. */
     @Override
     public void run() {
-        server.connections.add(this);
         Log.line(peer + " connected");
         boolean reset = false;
         try (socket) {
-            // An answer shall leave at once, also while the one before is not acknowledged yet.
+            // An answer leaves at once. Nagle's algorithm would keep a short one until the one before is acknowledged.
             socket.setTcpNoDelay(true);
-            talk();
+            receive();
         } catch (SocketTimeoutException nothingMore) {
             // the peer has not sent its FIN in time; leaving the block closes the socket all the same
         } catch (IOException error) {
             var words = String.valueOf(error.getMessage());
             reset = words.contains("reset") || words.contains("Broken pipe");
+        } catch (OutOfMemoryError full) { // this connection ends, all others go on (P1)
+            Log.error(Log.NO_MEMORY);
         }
         server.connections.remove(this);
         Log.line(peer + (reset ? " reset" : " closed"));
     }
 
-    private void talk() throws IOException {
+    /** Take what comes, until the peer's FIN. */
+    private void receive() throws IOException {
         var input = socket.getInputStream();
-        var octets = new byte[8192];
-        for (;;) {
+        for (var octets = new byte[READ_FIRST];;) {
             socket.setSoTimeout(patienceMs());
             int count;
             try {
@@ -126,12 +130,13 @@ final class Connection implements Runnable {
                 continue;
             }
             if (count < 0) break;
-            int arrived = count;
-            locked(() -> received(octets, arrived));
+            var received = octets;
+            locked(() -> dataReceived(received, count));
+            // More room while reads fill it; an idle connection, which only waits, shall cost next to nothing.
+            int room = count == octets.length ? Math.min(8 * count, READ_OCTETS) : READ_FIRST;
+            if (room != octets.length) octets = new byte[room];
         }
-        // The peer's FIN: it will send no more. It can still receive, so its last line is answered first (P18).
-        locked(this::answerUnfinished);
-        locked(this::close);
+        locked(this::eofReceived);
     }
 
     /** How long to wait for octets: for ever (0), till an unfinished line is answered, or till we give up. */
@@ -155,7 +160,8 @@ final class Connection implements Runnable {
         }
     }
 
-    private void received(byte[] octets, int count) throws IOException {
+    /** Segments have arrived: the kernel has acknowledged them and put their octets in order. */
+    private void dataReceived(byte[] octets, int count) throws IOException {
         if (closing) return; // P16: read and thrown away, for close() with unread octets would send a RST, not a FIN
         server.received.addAndGet(count);
         Log.message(peer + " received " + count + " octets");
@@ -177,7 +183,7 @@ final class Connection implements Runnable {
 
     private byte[] takeLine() {
         var octets = line.toByteArray();
-        line.reset();
+        line = new ByteArrayOutputStream(0); // reset() would keep the memory of a long line
         return octets;
     }
 
@@ -204,43 +210,67 @@ final class Connection implements Runnable {
     /** Hand all answers to the kernel at once: they share segments, as the lines may have done. */
     private void sendAnswers() throws IOException {
         if (answers.size() == 0) return;
+        var sending = answers;
+        answers = new ByteArrayOutputStream(0);
         // P24: waits while the peer reads slowly and its window is closed. Meanwhile we don't read either, so our
         // window closes too, and the peer can send no more: back-pressure.
-        answers.writeTo(socket.getOutputStream());
-        Log.message(peer + " sent " + answers.size() + " octets");
-        answers.reset();
+        sending.writeTo(socket.getOutputStream());
+        Log.message(peer + " sent " + sending.size() + " octets");
     }
 
+    // -- A line without an end: 200 ms of silence (P19), or the peer's FIN (P18) --
+
     /** Answer the line that has no end, without one. What comes later starts a new message (P20). */
-    void answerUnfinished() throws IOException {
+    private void answerUnfinished() throws IOException {
         if (closing || line.size() == 0) return;
         answer(takeLine(), NO_LINE_END);
         sendAnswers();
     }
 
-    /** End our side with a FIN; talk() reads on until the peer's: "close" in P16. No octet is lost, no RST is sent. */
-    void close() throws IOException {
+    /** The peer's FIN: it will send no more. It can still receive, so its last line is answered first. */
+    private void eofReceived() throws IOException {
+        answerUnfinished();
+        close();
+    }
+
+    // -- The end --
+
+    /** End our side with a FIN; receive() reads on until the peer's: "close" in P16. No octet is lost, no RST is sent. */
+    private void close() throws IOException {
         if (closing) return;
         sendAnswers();
         closing = true;
+        line = new ByteArrayOutputStream(0);
         discardUntilMs = System.nanoTime() / 1_000_000 + DISCARD_MS;
         socket.shutdownOutput(); // a FIN, behind the last octet of the answers
+    }
+
+    /** P26: the server stops. Waits, if the peer takes no answers now: so each connection has a thread for this. */
+    void stop() {
+        try {
+            locked(this::eofReceived);
+        } catch (IOException gone) {
+            // the peer has sent a RST, which run() notices too
+        }
     }
 }
 
 // ---- The server: the socket that listens, and the signals that stop it ----
 
-final class EchoServer {
+final class Server {
     private static final int STOP_MS = 500; // P26: how long we wait for the peers' FINs when the whole server stops
     private static final int STOP_READING_MS = 250; // P26: how long, at most, we take in what had arrived before
+    private static final int REST_MS = 1000; // how long nobody is accepted when no file descriptor is left
+    static final int MOST_MAX_LINE = 1 << 26; // an answer may be three times as long, and is there more than once
     private static final int BACKLOG = 4096; // so many clients may wait, shaken hands with, until we accept them
 
     final int maxLine, flushMs;
     final Set<Connection> connections = ConcurrentHashMap.newKeySet();
     final AtomicLong received = new AtomicLong(); // octets, from everybody
+    private final CountDownLatch allAccepted = new CountDownLatch(1); // no connection is added any more
     private volatile boolean stopping;
 
-    EchoServer(int maxLine, int flushMs) {
+    Server(int maxLine, int flushMs) {
         this.maxLine = maxLine;
         this.flushMs = flushMs;
     }
@@ -251,15 +281,24 @@ final class EchoServer {
         Log.line("listening on " + Log.nameOf((InetSocketAddress) listener.getLocalSocketAddress()));
         while (!stopping) {
             try {
-                Thread.ofVirtual().start(new Connection(this, listener.accept()));
-            } catch (IOException error) {
-                if (stopping) break;
-                if (String.valueOf(error.getMessage()).contains("Too many open files"))
-                    Log.error("no file descriptor is left for one more connection; raise the limit (ulimit -n)");
-                sleep(100);
+                acceptConnection(listener);
+            } catch (IOException error) { // we stop, or a client has gone again, or
+                if (!String.valueOf(error.getMessage()).contains("Too many open files")) continue;
+                Log.error("no file descriptor is left for one more connection; raise the limit (ulimit -n)");
+                sleep(REST_MS); // the clients wait in the backlog meanwhile
+            } catch (OutOfMemoryError full) {
+                Log.error(Log.NO_MEMORY);
+                sleep(REST_MS);
             }
         }
+        allAccepted.countDown();
         sleep(60_000); // stop() ends the program
+    }
+
+    private void acceptConnection(ServerSocket listener) throws IOException {
+        var connection = new Connection(this, listener.accept());
+        connections.add(connection); // before its thread begins: stop() shall miss none
+        Thread.ofVirtual().start(connection);
     }
 
     /** P26: answer what has arrived, send every peer a FIN, and wait for theirs, but not for long. */
@@ -268,25 +307,16 @@ final class EchoServer {
         Log.line("stopping");
         try {
             listener.close(); // from now on a SYN is answered with a RST: refused
-        } catch (IOException ignored) {
-            // it was not open any more
+            allAccepted.await(100, TimeUnit.MILLISECONDS);
+        } catch (IOException | InterruptedException ignored) {
+            // then nobody is accepted any more, either
         }
-        long endMs = System.currentTimeMillis() + STOP_READING_MS;
-        for (long before = -1; received.get() != before && System.currentTimeMillis() < endMs; sleep(20))
+        long endMs = System.nanoTime() / 1_000_000 + STOP_READING_MS;
+        for (long before = -1; received.get() != before && System.nanoTime() / 1_000_000 < endMs; sleep(20))
             before = received.get(); // until nothing more was there to be read
-        for (var connection : connections) {
-            if (!connection.lock.tryLock()) continue; // its peer takes no answers: it loses what it has not taken
-            try {
-                connection.answerUnfinished();
-                connection.close();
-            } catch (IOException gone) {
-                // the peer has sent a RST
-            } finally {
-                connection.lock.unlock();
-            }
-        }
-        endMs = System.currentTimeMillis() + STOP_MS;
-        while (!connections.isEmpty() && System.currentTimeMillis() < endMs) sleep(10);
+        for (var connection : connections) Thread.ofVirtual().start(connection::stop);
+        endMs = System.nanoTime() / 1_000_000 + STOP_MS;
+        while (!connections.isEmpty() && System.nanoTime() / 1_000_000 < endMs) sleep(10);
         Runtime.getRuntime().halt(0);
     }
 
@@ -294,6 +324,7 @@ final class EchoServer {
     static ServerSocket listen(String host, int port) throws IOException {
         var listener = new ServerSocket();
         listener.setReuseAddress(true);
+        if (host.startsWith("[")) throw new UnknownHostException(); // to Java, [::1] is an address like ::1
         var address = new InetSocketAddress(InetAddress.getByName(host), port);
         // Takes the port, and makes the kernel answer a SYN with a SYN-ACK; before, it refuses with a RST.
         try {
@@ -317,6 +348,7 @@ final class EchoServer {
 // ---- Arguments, log lines, errors: as images/CONTRACT.md words them ----
 
 final class Log {
+    static final String NO_MEMORY = "no memory is left; give it more, or choose a smaller ECHO_MAX_LINE";
     static boolean messages;
     private static final OutputStream OUT = new FileOutputStream(FileDescriptor.out);
     private static final OutputStream ERR = new FileOutputStream(FileDescriptor.err);
@@ -366,7 +398,7 @@ final class Log {
     }
 }
 
-final class Server {
+final class Program {
     private static final String USAGE = "usage: echo-server [--host ADDR] [--port N]";
 
     /** {"--host": ..., "--port": ...}, of the command line. */
@@ -403,7 +435,7 @@ final class Server {
         var options = readOptions(new ArrayDeque<>(List.of(words)));
         var host = first(options.get("--host"), environment.get("ECHO_HOST"), "::");
         int port = number("the port", first(options.get("--port"), environment.get("ECHO_PORT"), "8080"), 0, 65535);
-        int maxLine = number("ECHO_MAX_LINE", first(environment.get("ECHO_MAX_LINE"), "1048576"), 1, 1 << 30);
+        int maxLine = number("ECHO_MAX_LINE", first(environment.get("ECHO_MAX_LINE"), "1048576"), 1, Server.MOST_MAX_LINE);
         int flushMs = number("ECHO_FLUSH_MS", first(environment.get("ECHO_FLUSH_MS"), "200"), 1, 60_000);
         var log = first(environment.get("ECHO_LOG"), "connections");
         if (!log.equals("connections") && !log.equals("messages"))
@@ -412,13 +444,13 @@ final class Server {
         // Every connection is a file descriptor. The virtual machine has taken as many as we may have.
         ServerSocket listener;
         try {
-            listener = EchoServer.listen(host, port);
+            listener = Server.listen(host, port);
         } catch (UnknownHostException error) {
             listener = Log.fail(1, "there is no host named \"" + host + "\"; check --host");
         } catch (IOException error) {
             listener = Log.fail(1, cannotListen(String.valueOf(error.getMessage()), host, port));
         }
-        new EchoServer(maxLine, flushMs).run(listener);
+        new Server(maxLine, flushMs).run(listener);
     }
 
     private static String cannotListen(String words, String host, int port) {

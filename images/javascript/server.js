@@ -19,6 +19,9 @@ const GOOD_BYE = Buffer.from("Good bye");
 const DISCARD_MS = 2000; // P16: how long we read on after our FIN
 const STOP_MS = 500; // P26: the same when the whole server stops
 const STOP_READING_MS = 250; // P26: how long, at most, we take in what had arrived before the stop
+const REST_MS = 1000; // how long nobody is accepted when no file descriptor is left
+const SPARE_DESCRIPTORS = 4; // for Node itself
+const MOST_MAX_LINE = 2 ** 26; // an answer may be three times as long, and is there more than once while it is made
 const BACKLOG = 4096; // so many clients may wait, shaken hands with by the kernel, until we accept them
 const [CR, LF] = [0x0d, 0x0a];
 const NOTHING = Buffer.alloc(0);
@@ -50,19 +53,29 @@ class Connection {
     this.server = server;
     this.socket = socket;
     this.peer = nameOf(socket.remoteAddress, socket.remotePort);
-    this.pieces = []; // the octets of the line that has no end yet
-    this.waiting = 0; // how many they are
+    this.line = NOTHING; // room for the octets of the line that has no end yet,
+    this.waiting = 0; // and how many they are
     this.answers = []; // what we will send when all that has arrived is looked at
     this.closing = false; // our FIN is sent, or on its way
     this.wasReset = false;
     server.connections.add(this);
     log(`${this.peer} connected`);
-    socket.on("data", (octets) => this.dataReceived(octets));
-    socket.on("end", () => this.endReceived());
+    socket.on("data", (octets) => this.guarded(() => this.dataReceived(octets)));
+    socket.on("end", () => this.guarded(() => this.eofReceived()));
     socket.on("drain", () => this.resumeReading());
     socket.on("finish", () => this.limitDiscarding());
     socket.on("error", (error) => (this.wasReset ||= error.code === "ECONNRESET" || error.code === "EPIPE"));
     socket.on("close", () => this.connectionLost());
+  }
+
+  /** Do what may need much memory. If there is none, this connection ends, and all others go on (P1). */
+  guarded(step) {
+    try {
+      step();
+    } catch {
+      logError("no memory is left; give it more, or choose a smaller ECHO_MAX_LINE");
+      this.socket.destroy();
+    }
   }
 
   /** Segments have arrived: the kernel has acknowledged them and put their octets in order. */
@@ -72,13 +85,11 @@ class Connection {
     logMessage(`${this.peer} received ${octets.length} octets`);
     let begin = 0; // only what is new is searched: a long line in many pieces stays cheap
     for (let end; (end = octets.indexOf(LF, begin)) >= 0; begin = end + 1) {
-      this.pieces.push(octets.subarray(begin, end));
-      this.answer(...splitLineEnd(this.takeLine()));
+      this.answer(...splitLineEnd(this.takeLine(octets.subarray(begin, end))));
       if (this.closing) return;
     }
     if (begin < octets.length) {
-      this.pieces.push(octets.subarray(begin));
-      this.waiting += octets.length - begin;
+      this.keep(octets.subarray(begin));
       // P22: the limit is for the message alone. A CR at the end may be the first half of a line end.
       if (this.waiting - (octets.at(-1) === CR ? 1 : 0) > this.server.maxLine) this.refuseLongLine();
     }
@@ -86,9 +97,21 @@ class Connection {
     this.expectMore();
   }
 
-  takeLine() {
-    const line = this.pieces.length === 1 ? this.pieces[0] : Buffer.concat(this.pieces);
-    this.pieces = [];
+  /** Copy octets of a line. Node's own piece may be much larger than what is used of it, and go on taking memory. */
+  keep(octets) {
+    if (this.waiting + octets.length > this.line.length) {
+      const larger = Buffer.allocUnsafeSlow(2 * (this.waiting + octets.length)); // twice: so it is seldom copied
+      this.line.copy(larger, 0, 0, this.waiting);
+      this.line = larger;
+    }
+    octets.copy(this.line, this.waiting);
+    this.waiting += octets.length;
+  }
+
+  /** The line: what was kept of it, and its last octets. */
+  takeLine(octets) {
+    const line = this.waiting ? Buffer.concat([this.line.subarray(0, this.waiting), octets]) : octets;
+    this.line = NOTHING;
     this.waiting = 0;
     return line;
   }
@@ -143,19 +166,25 @@ class Connection {
     const leftMs = this.lastArrivalMs + this.server.flushMs - performance.now();
     if (this.closing || !this.waiting || this.socket.isPaused()) return;
     if (leftMs > 0) this.silenceTimer = setTimeout(() => this.lookForSilence(), Math.ceil(leftMs));
-    else this.answerUnfinished();
+    else setImmediate(() => this.answerIfSilent());
+  }
+
+  /** Node looks at its timers before it looks at its sockets; now it has done both. */
+  answerIfSilent() {
+    if (performance.now() - this.lastArrivalMs < this.server.flushMs) return; // not silent: we were too busy to look
+    this.guarded(() => this.answerUnfinished());
   }
 
   /** Answer the line that has no end, without one. What comes later starts a new message (P20). */
   answerUnfinished() {
-    const line = this.takeLine();
+    const line = this.takeLine(NOTHING);
     if (!line.length || this.closing) return;
     this.answer(line, NOTHING);
     this.sendAnswers();
   }
 
   /** The peer's FIN: it will send no more. It can still receive, so its last line is answered first. */
-  endReceived() {
+  eofReceived() {
     this.answerUnfinished();
     this.closing = true;
     this.socket.end(); // sends what is waiting, then our FIN; nothing can come after the peer's own FIN
@@ -196,7 +225,26 @@ class Server {
     this.connections = new Set();
     this.received = 0; // octets, from everybody
     // allowHalfOpen: after the peer's FIN our side stays open, until we have answered.
-    this.listener = net.createServer({ allowHalfOpen: true }, (socket) => new Connection(this, socket));
+    this.listener = net.createServer({ allowHalfOpen: true }, (socket) => this.accepted(socket));
+  }
+
+  accepted(socket) {
+    new Connection(this, socket);
+    if (this.connections.size >= this.room) this.rest();
+  }
+
+  /** No file descriptor is left. Then Node would accept the next clients all the same and close their connections without
+   * a word. It can't leave them in the backlog, either: so for some time they are refused. */
+  rest() {
+    logError("no file descriptor is left for one more connection; raise the limit (ulimit -n)");
+    this.listener.close();
+    setTimeout(() => this.listenAgain(), REST_MS);
+  }
+
+  listenAgain() {
+    if (this.stopping) return;
+    if (this.connections.size < this.room) this.listener.listen({ ...this.place, backlog: BACKLOG });
+    else setTimeout(() => this.listenAgain(), REST_MS);
   }
 
   /** "::" stands for every address of this machine, of IPv6 and of IPv4 (P27). */
@@ -209,8 +257,10 @@ class Server {
     // bind() takes the port. listen() makes the kernel answer a SYN with a SYN-ACK; before, it refuses with a RST.
     this.listener.listen({ host, port, backlog: BACKLOG }, () => {
       this.listener.removeAllListeners("error");
-      this.listener.on("error", logTrouble);
+      this.listener.on("error", () => setTimeout(() => this.listenAgain(), REST_MS)); // somebody has our port meanwhile
       const { address, port: taken } = this.listener.address();
+      this.place = { host: address, port: taken };
+      this.room = descriptorsLeft();
       for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => this.stop());
       log(`listening on ${nameOf(address, taken)}`);
     });
@@ -219,6 +269,7 @@ class Server {
   /** P26: answer what has arrived, send every peer a FIN, and wait for theirs, but not for long. */
   async stop() {
     log("stopping");
+    this.stopping = true;
     this.listener.close(); // from now on a SYN is answered with a RST: refused
     let endMs = performance.now() + STOP_READING_MS;
     for (let before = -1; this.received !== before && performance.now() < endMs; ) {
@@ -235,6 +286,16 @@ class Server {
   }
 }
 
+/** How many connections we may have: each is a file descriptor, and Node has raised their limit when it started. */
+function descriptorsLeft() {
+  try {
+    const [, most] = /^Max open files +(\d+)/m.exec(fs.readFileSync("/proc/self/limits", "latin1"));
+    return Math.max(1, most - fs.readdirSync("/proc/self/fd").length - SPARE_DESCRIPTORS);
+  } catch {
+    return Infinity; // no limit, or no Linux
+  }
+}
+
 function sleep(ms) {
   return new Promise((wake) => setTimeout(wake, ms));
 }
@@ -244,7 +305,8 @@ function sleep(ms) {
 /** An address as people write it: 192.0.2.20:40312 or [2001:db8::20]:40312. */
 function nameOf(address, port) {
   if (!address) return "somebody"; // gone again before we could ask for its address
-  const host = address.replace(/^::ffff:(?=\d+\.)/, ""); // ::ffff:192.0.2.20 is an IPv4 peer
+  // ::ffff:192.0.2.20 is an IPv4 peer; and fe80::1%eth0 is written without the name of the link
+  const host = address.replace(/^::ffff:(?=\d+\.)/, "").replace(/%.*/, "");
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
@@ -260,15 +322,12 @@ function logMessage(text) {
   if (LOG === "messages") log(text);
 }
 
-/** What Node could not tell a Connection. */
-function logTrouble(error) {
-  if (error.code === "EMFILE" || error.code === "ENFILE") {
-    logError("no file descriptor is left for one more connection; raise the limit (ulimit -n)");
-  }
-}
-
 function logError(sentence) {
-  fs.writeSync(2, `echo-server: ${sentence}\n`);
+  try {
+    fs.writeSync(2, `echo-server: ${sentence}\n`);
+  } catch {
+    // as above
+  }
 }
 
 function fail(status, sentence) {
@@ -313,10 +372,9 @@ function main() {
   const options = readOptions(process.argv.slice(2));
   const host = options["--host"] || env.ECHO_HOST || "::";
   const port = number("the port", options["--port"] || env.ECHO_PORT || "8080", 0, 65535);
-  const maxLine = number("ECHO_MAX_LINE", env.ECHO_MAX_LINE || "1048576", 1, 2 ** 30);
+  const maxLine = number("ECHO_MAX_LINE", env.ECHO_MAX_LINE || "1048576", 1, MOST_MAX_LINE);
   const flushMs = number("ECHO_FLUSH_MS", env.ECHO_FLUSH_MS || "200", 1, 60000);
   if (LOG !== "connections" && LOG !== "messages") fail(2, `ECHO_LOG is "${LOG}"; it must be connections or messages`);
-  // Every connection is a file descriptor. Node has taken as many as we may have when it started.
   new Server(maxLine, flushMs).listen(host, port);
 }
 

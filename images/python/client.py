@@ -73,7 +73,7 @@ class Incoming:
     def wait(self, also=(), room=False, limited=True):
         """Wait until something has come from the server, or from another file, or (room) until the server takes some.
 
-        Returns who can be read. Raises TimeoutError when nothing happens for too long; after "Good bye" that is the end.
+        Returns who can be read. Raises TimeoutError when nothing happens for long; after "Good bye" that is the end.
         """
         limit_s = self.timeout_s if limited or self.said_good_bye else None
         readable, writable, _ = select.select([self.connection, *also], [self.connection] if room else [], [], limit_s)

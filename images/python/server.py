@@ -273,7 +273,9 @@ def log_trouble(loop, about):
             log_trouble.told_s = now_s
     elif isinstance(error, MemoryError):  # it ends one connection
         log_error("no memory is left; give it more, or choose a smaller ECHO_MAX_LINE")
-    elif not isinstance(error, OSError):  # those end one connection, and connection_lost() says so
+    # An OSError ends one connection, and connection_lost() says so. A ValueError comes when asyncio, after a rest,
+    # wants to accept again and we have stopped.
+    elif not isinstance(error, (OSError, ValueError)):
         log_error(about["message"])
 
 

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -33,15 +33,15 @@ class ServerProgram:
     command: tuple[str, ...]
     patience_s: float = 5.0
 
-    def start(self, *args: str, env: Mapping[str, str] | None = None) -> Running:
+    def start(self, *args: str, env: Mapping[str, str] | None = None, before: Sequence[str] = ()) -> Running:
         """Start it with these arguments (by default on a free port of 127.0.0.1) and with none of its variables but
-        those in env. Raises Unable when it can't be started."""
+        those in env. before: a command that starts the command. Raises Unable when it can't be started."""
         if shutil.which(self.command[0]) is None:
             raise Unable(f"cannot start {self.command[0]}: check the command after --server")
         clean = {name: value for name, value in os.environ.items() if name not in OUR_VARIABLES}
         try:
             process = subprocess.Popen(
-                [*self.command, *(args or ON_A_FREE_PORT)],
+                [*before, *self.command, *(args or ON_A_FREE_PORT)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -107,6 +107,19 @@ class Running:
         while (line := self.line()) is not None:
             lines.append(line)
         return lines
+
+    def says(self, sentence: str) -> None:
+        """Wait until standard error has this sentence, while the server runs. Raises Failed."""
+        line = f"echo-server: {sentence}\n".encode()
+        self.until(lambda: line in self._errors, f"on standard error {shown(line, 400)}")
+
+    def until(self, condition: Callable[[], bool], expected: str) -> None:
+        """Wait until this is so. Raises Failed, with what standard error has instead."""
+        deadline = time.monotonic() + 2 * self.patience_s
+        while not condition():
+            if time.monotonic() > deadline:
+                raise Failed(expected, f"nothing of it; on standard error {shown(bytes(self._errors), 400)}")
+            time.sleep(0.02)
 
     def errors(self) -> str:
         """Its standard error; it must have ended."""

@@ -186,7 +186,7 @@ RULES: dict[str, Rule] = {
     "ECHO_CAPTURES": _anything,
     "ECHO_SCRIPT": _script,
     "ECHO_HOST": _host,
-    "ECHO_MAX_LINE": _number(1, 2**30),
+    "ECHO_MAX_LINE": _number(1, 2**26),
     "ECHO_FLUSH_MS": _number(1, 60_000),
     "ECHO_TIMEOUT_S": _number(1, 3600),
     "ECHO_LOG": _one_of("connections", "messages"),

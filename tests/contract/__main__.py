@@ -86,6 +86,7 @@ FLAWS = {
     "stack-trace": "Shows a stack trace when something is wrong.",
     "wrong-words": "Says what is wrong in its own words, without the next step.",
     "status-1": "Ends with status 1 for a wrong argument.",
+    "accepts-no-more": "Accepts nobody any more after the first error of accept().",
     "one-sentence": "Has one sentence for everything that keeps it from listening.",
     "changes-octets": "Turns CR LF into LF.",
     "no-fin": "Does not end its side when its input has ended.",

@@ -20,6 +20,7 @@ from tests.contract.cheats import RightServer
 
 FLAW = sys.argv[1] if __name__ == "__main__" else "right"
 USAGE = "usage: echo-server [--host ADDR] [--port N]"
+NO_DESCRIPTOR = "no file descriptor is left for one more connection; raise the limit (ulimit -n)"
 SIGNALS = {signal.SIGTERM, signal.SIGINT}
 STOP_S = 0.5
 
@@ -70,6 +71,14 @@ class Program(RightServer):
         self.max_line, self.flush_s, self.messages = max_line, flush_ms / 1000, messages
         self.connections = set()
         self.names: dict[socket.socket, str] = {}
+
+    def accept(self) -> None:
+        while True:
+            super().accept()  # returns at an error
+            if self.listener.fileno() < 0 or FLAW == "accepts-no-more":
+                return
+            print(f"echo-server: {NO_DESCRIPTOR}", file=sys.stderr, flush=True)
+            time.sleep(1)
 
     def silence_s(self) -> float | None:
         return self.flush_s
@@ -146,7 +155,7 @@ def main() -> None:
         given = {option: os.environ.get(f"ECHO_{option[2:].upper()}", "") or value for option, value in given.items()}
     host = given["--host"] or os.environ.get("ECHO_HOST", "") or "::"
     port = number("the port", given["--port"] or os.environ.get("ECHO_PORT", "") or "8080", 0, 65535)
-    max_line = number("ECHO_MAX_LINE", variable("ECHO_MAX_LINE", "1048576"), 1, 1 << 30)
+    max_line = number("ECHO_MAX_LINE", variable("ECHO_MAX_LINE", "1048576"), 1, 1 << 26)
     flush_ms = number("ECHO_FLUSH_MS", variable("ECHO_FLUSH_MS", "200"), 1, 60_000)
     wanted = variable("ECHO_LOG", "connections")
     if wanted not in ("connections", "messages"):

@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 from tests.bench.echo.stand import (
-    ASKERS_CPU,
     BASE,
     Server,
     asking,
@@ -37,9 +36,7 @@ def measure_trips(servers: list[Server], rounds: int, seconds: float) -> list[di
         for number, order in enumerate(shuffled([YARDSTICK, *by_name], rounds)):
             found.append(
                 {
-                    name: sockperf(seconds)
-                    if name == YARDSTICK
-                    else probe(by_name[name], "ping", 1, seconds, cpus=ASKERS_CPU)
+                    name: sockperf(seconds) if name == YARDSTICK else probe(by_name[name], "ping", 1, seconds)
                     for name in order
                 }
             )
