@@ -8,6 +8,7 @@ Over the wire it is the RightServer of cheats.py; what is wrong is how it is sta
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -60,12 +61,14 @@ class Program(RightServer):
                 self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.listener.bind(found[4])
             self.listener.listen(4096)
-        except socket.gaierror:
+        except (socket.gaierror, UnicodeError):
             fail(1, f'there is no host named "{host}"; check --host')
         except OSError as error:
-            if error.errno == 98 and FLAW != "one-sentence":
+            if error.errno == errno.EADDRINUSE and FLAW != "one-sentence":
                 fail(1, f"port {port} is in use by another program; stop it, or choose another with --port")
-            if error.errno == 99:
+            if error.errno == errno.EACCES:
+                fail(1, f"port {port} is not for this user; choose one from 1024 up with --port")
+            if error.errno == errno.EADDRNOTAVAIL:
                 fail(1, f"{host} is not an address of this machine; choose another with --host")
             fail(1, f"cannot listen on {host} port {port}; choose others with --host and --port")
         self.max_line, self.flush_s, self.messages = max_line, flush_ms / 1000, messages

@@ -79,7 +79,7 @@ def measure_deaf(server: Server, pairs: int, seconds: float) -> None:
 def measure_lives(server: Server, total: int) -> None:
     """Session after session, by a server that has just been started; what it keeps of them."""
     restart(server)
-    probe(server, "sessions", AT_ONCE, max(1, total // 4))
+    probe(server, "sessions", AT_ONCE, max(1, total // 2))
     early = {"mib": server.settled_mib(), "descriptors": server.descriptors()}
     told = probe(server, "sessions", AT_ONCE, total)
     descriptors = server.settled_descriptors(early["descriptors"])
