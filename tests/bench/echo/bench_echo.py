@@ -6,7 +6,7 @@ one that never reads, 100,000 sessions from connect to the last FIN with the ser
 after, and more and more connections until it breaks. The probe (probe.c) holds every answer to what the protocol
 demands; a wrong one ends the run. Exit status 1 if a target (targets.py) is missed.
 
-    python3 -m tests.bench.echo.bench_echo [--servers c,java] [--rounds 15] [--sessions 100000] [--write docs/load.md]
+    python3 -m tests.bench.echo.bench_echo [--servers c,java] [--rounds 21] [--sessions 100000] [--write docs/load.md]
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tests.bench.echo.bench_echo", description=__doc__.split("\n")[0])
     parser.add_argument("--servers", default=",".join(found))
     parser.add_argument("--parts", default=",".join(PARTS), help="only these, without a page")
-    parser.add_argument("--rounds", type=int, default=15, help="of round trips, 11 at least")
+    parser.add_argument("--rounds", type=int, default=21, help="of round trips, 11 at least")
     parser.add_argument("--trip-seconds", type=float, default=0.5, help="of each of them")
     parser.add_argument("--seconds", type=float, default=1, help="of each other measurement")
     parser.add_argument("--pairs", type=int, default=5, help="with and without one that does not read")

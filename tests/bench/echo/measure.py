@@ -10,7 +10,6 @@ from tests.bench.echo.stand import (
     BASE,
     Server,
     asking,
-    awake,
     build,
     pinned,
     probe,
@@ -32,7 +31,7 @@ def measure_trips(servers: list[Server], rounds: int, seconds: float) -> list[di
     for server in servers:
         probe(server, "ping", AT_ONCE, 2)  # compilers that work while the program runs have seen it by then
     found = []
-    with awake(), pinned(servers):
+    with pinned(servers):
         for number, order in enumerate(shuffled([YARDSTICK, *by_name], rounds)):
             found.append(
                 {

@@ -13,7 +13,6 @@ import os
 import random
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -145,29 +144,6 @@ def sockperf(seconds: float) -> dict[str, float]:
     if not all(found.values()):
         raise SystemExit(f"sockperf said nothing readable: {done.stdout[-300:]}")
     return {f"p{name}_us": float(match[1]) for name, match in found.items() if match}
-
-
-SPIN = """
-import os, sys
-os.sched_setaffinity(0, {int(sys.argv[1])})
-os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-while True:
-    pass
-"""
-
-
-@contextmanager
-def awake() -> Iterator[None]:
-    """While the block runs, no processor sleeps: something runs on each that gives way to everything else at once."""
-    spinners = [
-        subprocess.Popen([sys.executable, "-c", SPIN, str(number)]) for number in sorted(os.sched_getaffinity(0))
-    ]
-    try:
-        yield
-    finally:
-        for spinner in spinners:
-            spinner.kill()
-            spinner.wait()
 
 
 @contextmanager
