@@ -21,7 +21,7 @@ PLACES: Mapping[tuple[str, str], Patterns] = {
         "cpp": r"&& listen\(listener, BACKLOG\)",
         "csharp": r"listener\.Listen\(Backlog\)",
         "java": r"listener\.bind\(address, BACKLOG\)",
-        "javascript": r"this\.listener\.listen\(\{",
+        "javascript": r"this\.listener\.listen\(\{ host",
         "python": r"socket\.create_server\(",
     },
     ("client", "connect"): {
@@ -52,7 +52,7 @@ PLACES: Mapping[tuple[str, str], Patterns] = {
         "c": r"send\(connection->socket",
         "cpp": r"send\(socket_, ",
         "csharp": r"socket\.Send\(waiting",
-        "java": r"answers\.writeTo\(",
+        "java": r"sending\.writeTo\(",
         "javascript": r"this\.socket\.write\(octets\)",
         "python": r"self\.transport\.write\(octets\)",
     },
@@ -85,7 +85,7 @@ PLACES: Mapping[tuple[str, str], Patterns] = {
         "cpp": r"^void Connection::eof_received\(\)",
         "csharp": r"void EofReceived\(\)",
         "java": r"if \(count < 0\) break;",
-        "javascript": r"^  endReceived\(\) \{",
+        "javascript": r"^  eofReceived\(\) \{",
         "python": r"def eof_received",
     },
     ("client", "input-end"): {
