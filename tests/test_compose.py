@@ -83,7 +83,7 @@ def test_what_run_starts_alone_has_its_image_built_by_itself_or_by_what_it_depen
         needs = [n for n, how in services[name].get("depends_on", {}).items() if how.get("required", True)]
         return {name}.union(*(reached(need) for need in needs))
 
-    for name in ("client", "lab", "player"):
+    for name in ("client", "lab", "learn", "player"):
         builders = {services[n]["image"] for n in reached(name) if "build" in services[n]}
         assert {services[n]["image"] for n in reached(name)} <= builders, name
 

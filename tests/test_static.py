@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from lab.setup import compose
+from tests import marked
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = Path(sys.executable).parent
@@ -98,3 +102,14 @@ def test_no_text_file_has_a_carriage_return_in_the_repository_or_after_a_checkou
     assert [
         path for ((*_, attributes), path) in rows if "/-text" not in attributes and "eol=lf" not in attributes
     ] == []
+
+
+def test_every_container_that_a_test_starts_without_compose_is_marked() -> None:
+    """So that it is found when a run is broken off: tests/marked.py."""
+    starts = re.compile(r'containers\.run\(|"docker", "run"(?!, .*\*MARK)')
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if "bench" not in path.parts and path != Path(__file__)]
+    texts = {path: path.read_text("utf-8") for path in tests if path.name != "marked.py"}
+    unmarked = {path for path, text in texts.items() if starts.search(text) and "labels=LABELS" not in text}
+    assert sum("*MARK" in text or "labels=LABELS" in text for text in texts.values()) > 10
+    assert unmarked == set()
+    assert marked.ROOT_LABEL == compose.ROOT_LABEL

@@ -39,16 +39,19 @@ def cause(flow: Flow, record: FrameRecord, start: int, end: int, *, sack: bool, 
         return "recovery"
     if flow.dup_acks and flow.sack_high > start and waited_ns < min(_PATIENT_NS, _TIMER_SLACK * timer_ns):
         return recover(flow, "rack")
-    outstanding = len(flow.unacked)
-    probe_ns = 2 * path_rtt_ns + (LINUX_LEAST_RTO_NS if outstanding < 2 else 2_000_000)
     is_tail = end >= flow.next and end > flow.una
-    in_time = 0.7 * probe_ns <= waited_ns <= 1.5 * probe_ns + 30_000_000
-    if sack and is_tail and in_time and attempt == 1 and not flow.probed and not flow.dup_acks:
+    if sack and is_tail and attempt == 1 and is_probe_time(flow, waited_ns, path_rtt_ns):
         flow.probed = True
         return "tail-loss-probe"
     if waited_ns >= min(_PATIENT_NS, _TIMER_SLACK * timer_ns):
         return recover(flow, "timeout")
     return "unknown"
+
+
+def is_probe_time(flow: Flow, waited_ns: int, path_rtt_ns: int) -> bool:
+    """Whether a tail loss probe is due: two round trips after the last sign of life (RFC 8985 §7.2), one a tail."""
+    probe_ns = 2 * path_rtt_ns + (LINUX_LEAST_RTO_NS if len(flow.unacked) < 2 else 2_000_000)
+    return 0.7 * probe_ns <= waited_ns <= 1.5 * probe_ns + 30_000_000 and not flow.probed and not flow.dup_acks
 
 
 def timeout_ns(flow: Flow, path_rtt_ns: int) -> int:

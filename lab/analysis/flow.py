@@ -92,6 +92,7 @@ class Flow:
     moved or anything was sent. probed: a tail loss probe was sent since una moved. sack_high: the highest offset ever
     SACKed. ahead: (frame, offset) of bare ACKs that stand after octets which have not passed yet. too_big: the last
     ICMP error that said so of a packet of its. probe: the next octet, sent into a closed window and not answered yet.
+    maybe_probes: new segments sent when a tail loss probe was due, with how long had been waited.
     """
 
     role: Role
@@ -117,6 +118,7 @@ class Flow:
     ahead: list[tuple[int, int]] = field(default_factory=list)
     too_big: FrameRecord | None = None
     probe: Sent | None = None
+    maybe_probes: list[tuple[Sent, int]] = field(default_factory=list)
     late: list[tuple[Sent, int, int]] = field(default_factory=list)
 
     @property

@@ -77,6 +77,17 @@ _LOSS = (
         outstanding=1,
     ),
     row(
+        "tail-loss-probe-new-data",
+        "RFC 8985 §7.3",
+        "Tail loss probe with new octets: after {waited_ns:time} without an answer the {side} sent frame {probe}, and"
+        " the SACK for it told of the loss that frame {copy} repairs.",
+        "client",
+        (8, 10),
+        probe=8,
+        copy=10,
+        waited_ns=205_000_000,
+    ),
+    row(
         "retransmission-path-mtu",
         "RFC 1191 §6.4",
         "The {side} sent {what} again in frame {copy}, because a router had dropped packets that were too big"

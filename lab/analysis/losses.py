@@ -60,6 +60,9 @@ def loss_findings(session: Session, walk: Walk) -> list[Finding]:
             Differs(copy.side, (copy.copy,), _mark(walk.records[copy.copy - 1]), "a copy made by the network",
                     _WIRESHARK_COPY)
         )  # fmt: skip
+    for sender, probe, waited_ns, again_frame in walk.new_probes:
+        facts = {"probe": probe, "waited_ns": waited_ns, "copy": again_frame}
+        found.append(finding("tail-loss-probe-new-data", (probe, again_frame), sender, facts))
     roles: tuple[Role, Role] = ("client", "server")
     for role in roles:
         for again in walk.flows[role].again:

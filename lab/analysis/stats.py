@@ -9,10 +9,10 @@ session *means* there is ``analyse``. What a session is, who is client, and what
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from struct import Struct
 
-from lab.analysis.totals import Half, Running, SessionTotals, summed
+from lab.analysis.totals import Half, Running, SessionTotals, is_settled, summed
 from lab.session.fragments import Fragments
 from lab.session.limits import Limits
 from lab.session.observe import YOUNG_GAP_NS
@@ -26,6 +26,8 @@ FIN, SYN, RST, ACK = 1, 2, 4, 16
 _MASK = 0xFFFFFFFF
 _SERVER_PORTS = (7, 8080)
 _TCP = Struct("!IIHH").unpack_from
+MOST_RUNNING = 16_384
+"""Sessions after which those that have ended are given away."""
 AFTER_NS = 1_000_000_000
 """So long after its last frame a capture is taken to have ended (see ``lab.analysis.entry``)."""
 _MAX_HOLES = Limits().max_holes
@@ -33,11 +35,17 @@ _MAX_HOLES = Limits().max_holes
 
 class Statistics:
     """Frames in, totals out. others: frames that are no TCP segment, or not one that can be read
-    (of fragments, all but the one that completes it)."""
+    (of fragments, all but the one that completes it).
 
-    def __init__(self) -> None:
+    keep: takes the totals of sessions that have ended for good, when there are many: then these are forgotten here.
+    """
+
+    def __init__(self, keep: Callable[[SessionTotals], None] | None = None) -> None:
         self._by_key: dict[bytes, Half] = {}
-        self._sessions: list[Running] = []
+        self._running: dict[int, Running] = {}
+        self._opened = 0
+        self._keep = keep
+        self._settle_at = MOST_RUNNING
         self._fragments = Fragments(Limits())
         self.frames = self.others = 0
 
@@ -141,17 +149,33 @@ class Statistics:
         destination = Endpoint(key[size:-4], int.from_bytes(key[-2:], "big"))
         from_client = _is_client(source.port, destination.port, flags)
         client, server = (source, destination) if from_client else (destination, source)
-        session = Running(len(self._sessions) + 1, client, server, time_ns)
-        self._sessions.append(session)
+        if self._keep is not None and len(self._running) >= self._settle_at:
+            self._settle(self._keep, time_ns)
+        self._opened += 1
+        session = self._running[self._opened] = Running(self._opened, client, server, time_ns)
         back = key[size : 2 * size] + key[:size] + key[-2:] + key[-4:-2]
         one, other = session.halves
         self._by_key[key], self._by_key[back] = (one, other) if from_client else (other, one)
         return self._by_key[key]
 
     def sessions(self) -> list[SessionTotals]:
-        """All sessions so far, in the order in which they began."""
-        end_ns = max((session.last_ns for session in self._sessions), default=0) + AFTER_NS
-        return [summed(session, end_ns) for session in self._sessions]
+        """All sessions so far that were not given away, in the order in which they began."""
+        end_ns = max((session.last_ns for session in self._running.values()), default=0) + AFTER_NS
+        return [summed(session, end_ns) for session in self._running.values()]
+
+    def _settle(self, keep: Callable[[SessionTotals], None], now_ns: int) -> None:
+        """Give away what has ended, or has been silent so long that it is taken to have ended."""
+        for session in [one for one in self._running.values() if is_settled(one, now_ns)]:
+            keep(summed(session, now_ns))
+            del self._running[session.order]
+            ports = session.client.port.to_bytes(2, "big") + session.server.port.to_bytes(2, "big")
+            key = session.client.address + session.server.address + ports
+            back = session.server.address + session.client.address + ports[2:] + ports[:2]
+            for one in (key, back):
+                half = self._by_key.get(one)
+                if half is not None and half.totals is session:  # the ports may have been used again
+                    del self._by_key[one]
+        self._settle_at = max(MOST_RUNNING, 2 * len(self._running))
 
 
 def stats(frames: Iterable[Frame]) -> list[SessionTotals]:

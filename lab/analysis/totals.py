@@ -9,6 +9,8 @@ from lab.session.side import Side
 from lab.wire.packet import Endpoint
 
 _LIMITS = Limits()
+_STRAGGLERS_NS = 2_000_000_000
+"""So long after its end a session's last segment may be sent again."""
 
 
 class Half:
@@ -129,6 +131,20 @@ def summed(session: Running, end_ns: int) -> SessionTotals:
     )
 
 
+def is_settled(session: Running, now_ns: int) -> bool:
+    """Whether nothing that matters is to be expected of it any more."""
+    silent_ns = now_ns - session.last_ns
+    if session.reset_by or _closed(session):
+        return silent_ns > _STRAGGLERS_NS
+    client, server = session.halves
+    patient = (server.syns and not session.waiting) or not client.syns
+    return silent_ns > (_LIMITS.idle_ns if patient else _LIMITS.half_open_idle_ns)
+
+
+def _closed(session: Running) -> bool:
+    return all(half.fin_end is not None and half.peer.ack == half.fin_end for half in session.halves)
+
+
 def _half(half: Half) -> Totals:
     return Totals(
         half.frames,
@@ -147,7 +163,7 @@ def _half(half: Half) -> Totals:
 def _verdict(session: Running, end_ns: int) -> str:
     client, server = session.halves
     midstream = not client.syns and not server.syns
-    closed = all(half.fin_end is not None and half.peer.ack == half.fin_end for half in session.halves)
+    closed = _closed(session)
     established = midstream or bool(server.syns and not session.waiting)
     patience_ns = _LIMITS.idle_ns if established else _LIMITS.half_open_idle_ns
     if not closed and not session.reset_by and end_ns - session.last_ns < patience_ns:

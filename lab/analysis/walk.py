@@ -11,7 +11,16 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lab.analysis.cause import after_too_big, cause, counts_ids, is_network_copy, recover, sent_after, timeout_ns
+from lab.analysis.cause import (
+    after_too_big,
+    cause,
+    counts_ids,
+    is_network_copy,
+    is_probe_time,
+    recover,
+    sent_after,
+    timeout_ns,
+)
 from lab.analysis.flow import Again, Flow, Sent
 from lab.analysis.model import FrameRecord, Role
 from lab.analysis.parts import Acknowledgment, WindowPoint
@@ -79,6 +88,7 @@ class Walk:
         self.differs: list[Differs] = []
         self.d_sacks: list[tuple[FrameRecord, int, int, Again | None]] = []
         self.sacks: list[FrameRecord] = []
+        self.new_probes: list[tuple[Role, int, int, int]] = []
         self._path_rtt_ns = first_rtt_ns or 0
         by_role = {r: [x for x in records if x.sender == r] for r in ("client", "server")}
         self.ids_count = {role: counts_ids(by_role[role]) for role in ("client", "server")}
@@ -236,7 +246,11 @@ class Walk:
         own.ahead = [(frame, at) for frame, at in own.ahead if at > own.una]
         probes = record.payload_bytes == 1 and self._closed(peer_of(role)) and start >= own.una
         if start >= own.next and not any(at >= end for _, at in own.ahead):
+            waited_ns = record.time_ns - own.progress_ns
+            due = self.sack and bool(own.unacked) and is_probe_time(own, waited_ns, self._path_rtt_ns)
             sent = own.add(record, start, end)
+            if due and record.payload_bytes:
+                own.maybe_probes.append((sent, waited_ns))
             if probes and not record.bits & FIN:
                 own.probe = sent
                 self.roles[record.number].append("zero-window-probe")
@@ -336,6 +350,11 @@ class Walk:
             )
         )
         self.roles[record.number].append("retransmission")
+        if why in ("rack", "fast"):
+            for sent, since_ns in own.maybe_probes:
+                if sent.sacked and sent.start >= end:  # it was the SACK of the new octets that told of the loss
+                    self.new_probes.append((own.role, sent.frame, since_ns, record.number))
+            own.maybe_probes.clear()
 
     def _differ_on_order(self, record: FrameRecord, role: Role, again: bool) -> None:
         if again:

@@ -17,11 +17,17 @@ _MOST_FRAMES = 6
 
 
 def duration(nanoseconds: int) -> str:
-    """A time as people say it, with three digits that matter: ``83 ns``, ``4.12 µs``, ``213 ms``, ``1.02 s``."""
+    """A time as people say it, with three digits that matter: ``83 ns``, ``4.12 µs``, ``213 ms``, ``1.02 s``; of more
+    than two minutes ``3 min 5 s``, of more than two hours ``2 h 30 min``."""
     if nanoseconds < 0:
         return "-" + duration(-nanoseconds)
     if nanoseconds < 1_000:
         return f"{nanoseconds} ns"
+    whole_s = nanoseconds // 1_000_000_000
+    for large, small, size in (("h", "min", 3_600), ("min", "s", 60)):
+        if whole_s >= 2 * size:
+            rest = whole_s % size // (size // 60)
+            return f"{whole_s // size} {large}" + (f" {rest} {small}" if rest else "")
     for unit, size in (("µs", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)):
         value = nanoseconds / size
         if value < 999.5 or unit == "s":

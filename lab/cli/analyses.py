@@ -14,7 +14,7 @@ from pathlib import Path
 from lab.analysis import analyse
 from lab.analysis.model import Analysis
 from lab.cli.errors import ASKED_WRONGLY, RefusedError
-from lab.cli.large import choose, counted, frames_of_session, is_large, several
+from lab.cli.large import choose, counted, frames_of_session, is_large, not_there, several
 from lab.cli.naming import ordinal_in
 from lab.store.digest import file_sha256
 from lab.store.reader import CaptureReader
@@ -50,9 +50,7 @@ def analysis_of(path: Path, session: int | None = None) -> tuple[Analysed, Analy
     if session is None and len(every.analyses) > 1:
         raise RefusedError(several(path, len(every.analyses)), ASKED_WRONGLY)
     if session is not None and not 1 <= session <= len(every.analyses):
-        raise RefusedError(
-            f"{path.name} has {len(every.analyses)} sessions: there is no session {session}", ASKED_WRONGLY
-        )
+        raise not_there(path, len(every.analyses), session)
     meant = every.analyses[(session or 1) - 1]
     return every, _numbered(meant, path, meant.ordinal)
 

@@ -1,6 +1,7 @@
 """``echolab grade``: a class's submissions to grades, without Docker. What it does is imported only when it is called.
 
-Exit status: 0 whenever grading itself worked, whatever the grades; 1 if it could not be done; 2 asked wrongly.
+Exit status: 0 whenever grading itself worked, whatever the grades (but with --least 1 if anybody has less); 1 if it
+could not be done; 2 asked wrongly.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def add_grade_command(commands: _SubParsersAction[Any]) -> None:
     made.add_argument("--gradescope", type=Path, metavar="FILE", help="Gradescope's results.json")
     made.add_argument("--junit", type=Path, metavar="FILE", help="for a continuous integration")
     made.add_argument("--html", type=Path, metavar="FILE", help="a report of the class")
+    made.add_argument("--least", type=float, default=0, metavar="PERCENT", help="exit status 1 if anybody has less")
     made.add_argument("--jobs", type=int, default=0, metavar="N", help="how many at a time (default: one a processor)")
     made.add_argument("--quiet", action="store_true", help="no table")
     made.set_defaults(run=_grade)
@@ -51,6 +53,8 @@ def _graded(options: argparse.Namespace) -> int:
 
     if options.jobs < 0:
         raise GradeError("--jobs must be 0 or more")
+    if not 0 <= options.least <= 100:
+        raise GradeError("--least must be from 0 to 100")
     course = read_course(options.course, load_all()) if options.course else Course()
     found = find(options.submissions)
     if not found:
@@ -68,7 +72,7 @@ def _graded(options: argparse.Namespace) -> int:
         _write(options.html, class_page(graded, suspected))
     if not options.quiet:
         print(output.table(graded, suspected))
-    return 0
+    return FAILED if any(one.score * 100 < options.least - 1e-9 for one in graded) else 0
 
 
 def _write(path: Path, text: str) -> None:

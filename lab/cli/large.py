@@ -8,13 +8,15 @@ same time. Small files are simply read.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lab.analysis.stats import Statistics
 from lab.analysis.totals import SessionTotals
 from lab.cli.errors import ASKED_WRONGLY, RefusedError
 from lab.cli.progress import Progress
+from lab.cli.spill import Spill
+from lab.session.words import count
 from lab.store.quick import quick_frames
 from lab.store.reader import CaptureReader
 from lab.wire.frame import Frame
@@ -37,14 +39,20 @@ def is_large(path: Path) -> bool:
         return False
 
 
-def counted(path: Path, left_over: Callable[[int], None] | None = None) -> list[SessionTotals]:
-    """Totals of every session of a file. Progress is shown on a terminal. left_over: see ``quick_frames``."""
-    counting = Statistics()
+def counted(path: Path, left_over: Callable[[int], None] | None = None) -> Sequence[SessionTotals]:
+    """Totals of every session of a file, in bounded memory. Progress is shown on a terminal. left_over: see
+    ``quick_frames``."""
+    ended = Spill()
+    counting = Statistics(ended.put)
     gc.disable()  # millions of small tuples, none of them in a cycle: to look for cycles takes a tenth of the time
     try:
         with Progress(path) as progress:
             counting.take(quick_frames(path, progress.tell, left_over))
-        return counting.sessions()
+        if not ended:
+            return counting.sessions()
+        for session in counting.sessions():
+            ended.put(session)
+        return ended
     finally:
         gc.enable()
 
@@ -55,7 +63,12 @@ def several(path: Path, sessions: int) -> str:
     return f"{path.name} has {sessions} sessions: say which with --session 1 to {sessions} {listed}"
 
 
-def choose(path: Path, sessions: list[SessionTotals], session: int | None) -> SessionTotals:
+def not_there(path: Path, sessions: int, number: int) -> RefusedError:
+    """What is said where a session is asked for that a file does not have."""
+    return RefusedError(f"{path.name} has {count(sessions, 'session')}: there is no session {number}", ASKED_WRONGLY)
+
+
+def choose(path: Path, sessions: Sequence[SessionTotals], session: int | None) -> SessionTotals:
     """The session that is meant: the only one, or the one with this number (from 1). Raises RefusedError."""
     if not sessions:
         raise RefusedError(f"{path.name} has no TCP session in it: look at it with Wireshark")
@@ -63,7 +76,9 @@ def choose(path: Path, sessions: list[SessionTotals], session: int | None) -> Se
         raise RefusedError(several(path, len(sessions)), ASKED_WRONGLY)
     number = session or 1
     if not 1 <= number <= len(sessions):
-        raise RefusedError(f"{path.name} has {len(sessions)} sessions: there is no session {number}", ASKED_WRONGLY)
+        raise RefusedError(
+            f"{path.name} has {count(len(sessions), 'session')}: there is no session {number}", ASKED_WRONGLY
+        )
     chosen = sessions[number - 1]
     if chosen.frames > MOST_FRAMES:
         raise RefusedError(

@@ -101,7 +101,9 @@ def run_(options: argparse.Namespace) -> int:
     if shutil.which("docker") is None and "ECHO_CAPTURES" in os.environ:
         # In the container of the service learn: the machine outside has Docker, and plays this script.
         if sys.stdout.isatty():
-            raise GradeError(f"pipe it into a shell: docker compose run --rm -T learn exercise run {exercise.number} | sh")
+            raise GradeError(
+                f"pipe it into a shell: docker compose run --rm -T learn exercise run {exercise.number} | sh"
+            )
         print(script(exercise, values), end="")
         return 0
     print(f"Playing {exercise.title!r} for {work.student()}:")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,8 @@ from lab.report.page import page
 from lab.report.plots import plots
 from lab.report.rungs import rungs
 from lab.report.svgladder import ladder_svg
+from lab.store.errors import CaptureFileError
+from lab.store.reader import CaptureParser, cannot_open
 
 PROFILE = "EchoLab"
 Adder = Callable[[str, str, Callable[[argparse.Namespace], int]], argparse.ArgumentParser]
@@ -74,7 +77,7 @@ def add_commands(command: Adder) -> None:
         "stats", "count: frames, octets, what was sent again, of every session of a file of any size", _stats
     )
     stats.add_argument("names", nargs="*", default=["latest"], help=f"{NAMES}; several if you like")
-    stats.add_argument("--json", action="store_true", help="for programs")
+    stats.add_argument("--json", action="store_true", help="for programs (docs/stats.schema.json)")
 
     opening = command("open", "open a capture in Wireshark, with the lab's profile", _open)
     opening.add_argument("name", nargs="?", default="latest", help=NAMES)
@@ -183,7 +186,10 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise RefusedError(f"cannot write {path} ({error.strerror}): name another file with --output") from error
+        raise RefusedError(
+            f"cannot write {path} ({error.strerror}): name another file with --output, or write it to standard output:"
+            f" -o - > {path.name} (with Docker: docker compose run --rm -T lab report ... -o - > {path.name})"
+        ) from error
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -211,13 +217,18 @@ def _stats(options: argparse.Namespace) -> int:
     paths = [capture_named(name, options) for name in options.names]
     found = [(path, counted(path, partial(tell_cut, path))) for path in paths]
     if options.json:
-        rows = (json.dumps(_row(path, one), ensure_ascii=False) for path, sessions in found for one in sessions)
-        print("[" + ",\n".join(rows) + "]")
+        before = "["
+        for path, sessions in found:
+            for one in sessions:
+                print(before + json.dumps(_row(path, one), ensure_ascii=False), end="")
+                before = ",\n"
+        print("]" if before != "[" else "[]")
         return 0
     for path, sessions in found:
         if len(found) > 1:
             print(path)
-        print(statistics(sessions))
+        for line in statistics(sessions):
+            print(line)
     return 0
 
 
@@ -234,14 +245,17 @@ def _row(path: Path, one: SessionTotals) -> dict[str, object]:
 
 def _open(options: argparse.Namespace) -> int:
     path = capture_named(options.name, options)
-    if not path.is_file():
-        raise RefusedError(f"there is no file {path}: 'echolab sessions' lists what there is")
+    _check_capture(path)
     program = shutil.which("wireshark") or next((str(p) for p in _WIRESHARKS if p.is_file()), None)
     words = ["-r", str(path)]
     if (_profiles() / PROFILE).is_dir():
         words = ["-C", PROFILE, *words]
     if program is None:
-        print(f"echolab: Wireshark is not installed here; where it is: wireshark {' '.join(words)}", file=sys.stderr)
+        print(
+            "echolab: Wireshark is not installed here: get it from your system's packages or"
+            f" https://www.wireshark.org/download.html; where it is: wireshark {shlex.join(words)}",
+            file=sys.stderr,
+        )
         return FAILED
     subprocess.Popen(
         [program, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -249,10 +263,24 @@ def _open(options: argparse.Namespace) -> int:
     )  # fmt: skip
     print(f"{path} opens in Wireshark")
     if "-C" not in words:
-        print(f"Its columns and colours: copy wireshark/{PROFILE} into {_profiles()}, once")
+        print(f"The lab's columns and colours: copy wireshark/{PROFILE} into {_profiles()}, once")
     return 0
 
 
+def _check_capture(path: Path) -> None:
+    """Raises CaptureFileError if this is no capture file. What Wireshark reads and the lab does not (Wi-Fi), is one."""
+    parser = CaptureParser(where=path.name)
+    try:
+        with path.open("rb") as stream:
+            octets = stream.read(_LOOK_BYTES)
+    except OSError as cause:
+        raise CaptureFileError(cannot_open(path, cause)) from cause
+    next(parser.feed(octets), None)
+    if len(octets) < _LOOK_BYTES:
+        parser.end()
+
+
+_LOOK_BYTES = 1 << 20
 _WIRESHARKS = (
     Path("/Applications/Wireshark.app/Contents/MacOS/Wireshark"),
     Path(os.environ.get("PROGRAMFILES", "C:/Program Files")) / "Wireshark" / "Wireshark.exe",

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.cli.errors import ASKED_WRONGLY, RefusedError
-from lab.cli.large import choose, counted, frames_of_session, is_large
+from lab.cli.large import choose, counted, frames_of_session, is_large, not_there
 from lab.cli.naming import ordinal_in
 from lab.session.events import Event, Opened, Recorded
 from lab.session.session import Session
@@ -52,7 +51,7 @@ def replay(path: Path, session: int | None = None) -> list[Replayed]:
     if session is None:
         return found
     if not 1 <= session <= len(found):
-        raise RefusedError(f"{path.name} has {len(found)} sessions: there is no session {session}", ASKED_WRONGLY)
+        raise not_there(path, len(found), session)
     return [found[session - 1]]
 
 

@@ -26,6 +26,7 @@ from lab.report.pairing import crossing_rungs, path_lines
 from lab.report.rungs import Rung
 from lab.report.svgladder import ladder_svg
 from lab.report.twotaps import two_taps
+from lab.session.words import count
 from lab.store.index import SessionEntry, sessions
 
 
@@ -41,7 +42,9 @@ def add_command(command: Adder) -> None:
     form = made.add_mutually_exclusive_group()
     form.add_argument("--svg", action="store_true", help="a ladder as a picture (SVG), on standard output")
     form.add_argument("--mermaid", action="store_true", help="a ladder as a Mermaid diagram")
-    form.add_argument("--json", action="store_true", help="for programs: every frame with its fate")
+    form.add_argument(
+        "--json", action="store_true", help="for programs: every frame with its fate (docs/compare.schema.json)"
+    )
     made.add_argument("--raw", action="store_true", help="sequence numbers as in the header")
     made.add_argument("--width", type=int, help="columns (default: the terminal's)")
     made.add_argument("--ascii", action="store_true", help="no arrows and lines but ASCII")
@@ -115,7 +118,7 @@ def _one_pair(paths: list[Path], session: int | None) -> Comparison:
             f"both have {len(pairs)} sessions: say which with --session 1 to {len(pairs)}", ASKED_WRONGLY
         )
     if session is not None and not 1 <= session <= len(pairs):
-        raise RefusedError(f"they share {len(pairs)} sessions: there is no session {session}", ASKED_WRONGLY)
+        raise RefusedError(f"they share {count(len(pairs), 'session')}: there is no session {session}", ASKED_WRONGLY)
     return compare(*pairs[(session or 1) - 1]())
 
 
@@ -136,7 +139,7 @@ def _itself(pair: tuple[Analysis, Analysis]) -> tuple[Analysis, Analysis]:
 
 def _large_pairs(paths: list[Path]) -> list[Pair]:
     """The same where a file does not fit into memory: by the totals of the sessions; only what is asked for is read."""
-    client, server = (counted(path, partial(tell_cut, path)) for path in paths)
+    client, server = (list(counted(path, partial(tell_cut, path))) for path in paths)
     found: list[Pair] = []
     for mine in client:
         its = next((one for one in server if _same(mine, one)), None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from lab.analysis.model import Analysis, FrameRecord, Role
 from lab.analysis.totals import SessionTotals
@@ -78,40 +79,43 @@ def spoken(analysis: Analysis, style: Style) -> str:
     return "\n".join(lines) if lines else "Nobody said anything."
 
 
-def statistics(found: Sequence[SessionTotals]) -> str:
-    """A table: a row for each side of each session."""
-    head = ("client", "server", "side", "frames", "octets", "again", "late", "SYN to ACK", "verdict")
-    rows: list[tuple[str, ...]] = []
-    for session in found:
-        for role, side in (("client", session.from_client), ("server", session.from_server)):
-            first = role == "client"
-            rtt = session.initial_rtt_ns
-            rows.append(
-                (
-                    session.client if first else "",
-                    session.server if first else "",
-                    role,
-                    str(side.frames),
-                    str(side.octets_new),
-                    str(side.retransmissions),
-                    str(side.out_of_order),
-                    (duration(rtt) if rtt is not None else "-") if first else "",
-                    session.verdict if first else "",
-                )
-            )
-    return table(head, rows) if rows else "no TCP session"
+def statistics(found: Sequence[SessionTotals]) -> Iterator[str]:
+    """A table, line by line: a row for each side of each session. There may be a million of them, so the rows are made
+    twice: once for their widths."""
+    if not found:
+        yield "no TCP session"
+        return
+    yield from table(_STATISTICS, lambda: (row for session in found for row in _rows(session)))
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+_STATISTICS = ("client", "server", "side", "frames", "octets", "again", "late", "SYN to ACK", "verdict")
+
+
+def _rows(session: SessionTotals) -> Iterator[tuple[str, ...]]:
+    rtt = session.initial_rtt_ns
+    for role, side in (("client", session.from_client), ("server", session.from_server)):
+        first = role == "client"
+        yield (
+            session.client if first else "",
+            session.server if first else "",
+            role,
+            str(side.frames),
+            str(side.octets_new),
+            str(side.retransmissions),
+            str(side.out_of_order),
+            (duration(rtt) if rtt is not None else "-") if first else "",
+            session.verdict if first else "",
+        )
+
+
+def table(head: Sequence[str], rows: Callable[[], Iterable[Sequence[str]]]) -> Iterator[str]:
     """Columns as wide as their widest word; the first three and the last to the left, numbers to the right."""
-    every = [tuple(head), *(tuple(row) for row in rows)]
-    widths = [max(len(row[column]) for row in every) for column in range(len(head))]
+    widths = [len(word) for word in head]
+    for row in rows():
+        widths = [max(width, len(word)) for width, word in zip(widths, row, strict=True)]
     last = len(head) - 1
-    lines = [
-        "  ".join(
+    for row in chain((head,), rows()):
+        yield "  ".join(
             word.ljust(width) if column in (0, 1, 2, last) else word.rjust(width)
             for column, (word, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
-        for row in every
-    ]
-    return "\n".join(lines)

@@ -95,6 +95,8 @@ def _no_memory(program: ServerProgram) -> None:
     with program.start(before=_becoming(program), env=env) as server:
         target = server.target()
         _talks(target)  # what it needs for a conversation, it has
+        while not (server.line() or " closed").endswith(" closed"):
+            pass
         most = _memory_octets(server, "VmData") + _LONG_OCTETS
         resource.prlimit(server.process.pid, resource.RLIMIT_DATA, (most, most))
         with Peer(target) as other, Peer(target) as long:

@@ -32,7 +32,7 @@ _UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "μs": 1_000, "ms": 1_000_000, "s"
 _TIME = re.compile(r"([0-9]*\.?[0-9]+(?:e-?[0-9]{1,2})?)\s*([a-zµμ]+)\.?")
 _GROUPED = re.compile(r"[0-9]{1,3}([ ,_'.’\u00a0\u202f][0-9]{3})+")
 _AFTER = re.compile(r"\s*(octets?|bytes?|segments?|frames?|packets?|lines?|messages?|\(?raw\)?|\(?relative\)?)$")
-_WHOLE = re.compile(r"([0-9]+)\.0*")  # 1460.0, or 8 at the end of a sentence
+_WHOLE = re.compile(r"^([0-9]+)\.0*$")  # 1460.0, or 8 at the end of a sentence
 _BEFORE = re.compile(r"^(frame|no\.?|number|nr\.?|#|port|seq|ack)\s*[=:]?\s*")
 _YES, _NO = {"yes", "y", "true", "ja", "oui", "si"}, {"no", "n", "false", "nein", "non"}
 

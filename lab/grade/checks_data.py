@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 from lab.analysis.model import Analysis
@@ -10,8 +9,8 @@ from lab.grade.checks_numbers import AT
 from lab.grade.checks_opening import PEER, one, port_of
 from lab.grade.errors import NotShownError
 from lab.grade.evidence import Evidence
-from lab.grade.expected import Expected, Mistake, Parameters, check, many, mistake, named
-from lab.grade.places import PLACES, number_at, place
+from lab.grade.expected import Expected, Parameters, check, many, mistake, named
+from lab.grade.places import PLACES, place
 
 
 @check("payload-at", "integer", needs="at", mistakes="frame-length", choices=AT)
@@ -143,7 +142,8 @@ def messages_in(evidence: Evidence, told: Parameters) -> Expected:
     return Expected(
         len(inside),
         (record.number,),
-        f"Frame {record.number} brings octets of {many(len(inside), 'message')}: a segment is a piece of the stream, not a"
+        f"Frame {record.number} brings octets of {many(len(inside), 'message')}: a segment is a piece of the"
+        " stream, not a"
         " message.",
         f"Look at the text of frame {record.number} in the bytes pane: how many line feeds (0a) are in it?",
         one(record.number),
@@ -176,78 +176,6 @@ def segments_of(evidence: Evidence, told: Parameters) -> Expected:
             1 if len(message.frames) != 1 else None,
             "segments-are-messages",
             "One message, but not one segment: look where its first octet is and where its line feed is.",
-        ),
-    )
-
-
-_FAMILIES = (
-    ("original", "retransmission", "second-retransmission", "third-retransmission", "last-retransmission", "healed"),
-    ("syn", "second-syn", "last-syn", "syn-ack"),
-    ("waited-for", "held-back", "releasing-ack"),
-    ("zero-window", "probe", "window-opened"),
-    ("third-last-data", "second-last-data", "last-data"),
-    ("third-last-reply", "second-last-reply"),
-)
-"""Places between which people measure by mistake: whoever asks for one pair gets the others as mistakes with a name."""
-
-
-def _other_pairs(found: Analysis, start: str, end: str) -> list[Mistake]:
-    """The times between other places of the same family."""
-    family = next((words for words in _FAMILIES if start in words and end in words), (start, end))
-    at = {word: number for word in family if (number := number_at(found, word)) is not None}
-    mistakes: list[Mistake] = []
-    for first in at:
-        for second in at:
-            if at[first] < at[second] and (at[first], at[second]) != (at[start], at[end]):
-                value = float(found.frame(at[second]).time_ns - found.frame(at[first]).time_ns)
-                mistakes.append(_other_pair(value, (first, second), (start, end), at))
-    # What shares an end with the question is the likelier reading of a time that fits several pairs.
-    return sorted(mistakes, key=lambda one: one.slug != "original-for-last")
-
-
-def _other_pair(value: float, taken: tuple[str, str], asked: tuple[str, str], at: Mapping[str, int]) -> Mistake:
-    (first, second), (start, end) = taken, asked
-    says = {word: PLACES[word][0] for word in (*taken, *asked)}
-    if at[first] == at[start]:
-        sentence = f"That ends at {says[second]} (frame {at[second]}). The question is how long it was until {says[end]}."
-    elif at[second] == at[end]:
-        sentence = f"That counts from {says[first]} (frame {at[first]}). The question counts from {says[start]}."
-        if first == "original" and start.endswith("retransmission"):
-            sentence += f" Which of the copies can {says[end]} be the answer to?"
-            return Mistake(value, "original-for-last", sentence)
-    else:
-        sentence = f"That is the time from {says[first]} to {says[second]}. The question is from {says[start]} to {says[end]}."
-    return Mistake(value, "other-frame", sentence)
-
-
-@check(
-    "time-between",
-    "time",
-    needs="start end",
-    mistakes="original-for-last other-frame",
-    choices={"start": tuple(PLACES), "end": tuple(PLACES)},
-)
-def time_between(evidence: Evidence, told: Parameters) -> Expected:
-    """The time from the frame at one place to the frame at another."""
-    found = evidence.part(told.get("part"))
-    start, end = place(found, told["start"]), place(found, told["end"])
-    value = float(end.time_ns - start.time_ns)
-    return Expected(
-        value,
-        (start.number, end.number),
-        f"From frame {start.number} ({PLACES[told['start']][0]}) to frame {end.number} ({PLACES[told['end']][0]}).",
-        f"Find {PLACES[told['start']][0]} and {PLACES[told['end']][0]}, and take one time from the other.",
-        f"frame.number >= {start.number} && frame.number <= {end.number}",
-        tolerance=max(2_000.0, abs(value) * 0.05),
-        wide="tcp",
-        mistakes=(
-            *_other_pairs(found, told["start"], told["end"]),
-            *mistake(
-                float(end.time_ns - found.start_ns) if start.time_ns != found.start_ns else None,
-                "other-frame",
-                f"That is the time of {PLACES[told['end']][0]} since the capture began. The question is how long it was"
-                f" after {PLACES[told['start']][0]}.",
-            ),
         ),
     )
 

@@ -85,18 +85,28 @@ def ip_address(evidence: Evidence, told: Parameters) -> Expected:
     if pair is None:
         raise NotShownError(f"frame {record.number} has no IP address")
     right, other = pair if told["which"] == "source" else (pair[1], pair[0])
+    asks = record.kind == "arp"
     return Expected(
         str(right),
         (record.number,),
-        f"Frame {record.number}, {PLACES[told['at']][0]}, says so.",
-        f"Look at {PLACES[told['at']][0]}, frame {record.number}, one layer above Ethernet.",
+        f"It stands in {'ARP' if asks else 'IP'}'s own header, in frame {record.number}.",
+        f"Open frame {record.number}, {PLACES[told['at']][0]}, one layer above Ethernet: "
+        + (
+            "ARP's header names who asks ('Sender') and who is asked for ('Target')."
+            if asks
+            else "'Source', 'Destination'."
+        ),
         one(record.number),
         mistakes=(
             *mistake(
                 str(other),
                 "wrong-end",
-                f"Frame {record.number} has two such addresses, and that is the other one. The question is about the"
-                f" {told['which']}.",
+                f"Frame {record.number} has two such addresses, and that is the other one. "
+                + (
+                    "Who asks is the sender; whom it asks for is the target ('Who has ...? Tell ...')."
+                    if asks
+                    else f"The question is about the {told['which']}."
+                ),
             ),
             *(
                 Mistake(

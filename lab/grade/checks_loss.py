@@ -105,7 +105,8 @@ def first_flight(evidence: Evidence, told: Parameters) -> Expected:
     return Expected(
         value,
         (*numbers[:1], *numbers[-1:], first),
-        f"Frames {numbers[0]} to {numbers[-1]}: {many(len(numbers), 'segment')}, {octets} octets. Frame {first} is the first"
+        f"Frames {numbers[0]} to {numbers[-1]}: {many(len(numbers), 'segment')}, {octets} octets. Frame {first} is"
+        " the first"
         " ACK of any of it. RFC 6928 allows ten segments to begin with: that is the initial congestion window.",
         f"Begin with the client's first segment of text and stop at frame {first}, the first ACK for text. Count only"
         " the client's segments with text.",

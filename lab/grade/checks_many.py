@@ -160,7 +160,8 @@ def tells_apart(evidence: Evidence, told: Parameters) -> Expected:
             for one in mistake(
                 what,
                 "port-for-connection",
-                f"That is the same in both ({_property(first, what)}): compare {_ASKED[what]} in captures/{names[0]}.pcapng"
+                f"That is the same in both ({_property(first, what)}): compare {_ASKED[what]} in"
+                f" captures/{names[0]}.pcapng"
                 f" and captures/{names[1]}.pcapng.",
             )
         ),
@@ -170,8 +171,8 @@ def tells_apart(evidence: Evidence, told: Parameters) -> Expected:
 
 @check("isn-ahead", "seq", needs="parts", may="", mistakes="misread off-by-one-fin")
 def isn_ahead(evidence: Evidence, told: Parameters) -> Expected:
-    """How far the client's initial number in the second connection (parts = two names) lies ahead of the number that its
-    first connection would have used next."""
+    """How far the client's initial number in the second connection (parts = two names) lies ahead of the number that
+    its first connection would have used next."""
     names = [str(part) for part in told["parts"]]
     first, second = (evidence.part(name) for name in names)
     old, new = opening(first, "client").isn, opening(second, "client")
@@ -184,8 +185,10 @@ def isn_ahead(evidence: Evidence, told: Parameters) -> Expected:
     return Expected(
         value,
         (new.frame,),
-        f"After frame {last} of {names[0]} the client would have used {next_raw} next; the SYN of {names[1]} begins with"
-        f" {new.isn}. Nothing old can have a number so high, so who waits in TIME_WAIT may take this SYN for what it is: a"
+        f"After frame {last} of {names[0]} the client would have used {next_raw} next; the SYN of {names[1]}"
+        " begins with"
+        f" {new.isn}. Nothing old can have a number so high, so who waits in TIME_WAIT may take this SYN for what"
+        " it is: a"
         " new connection (RFC 1122 §4.2.2.13).",
         f"Which raw number would the client have used next at the end of {names[0]} (mind its FIN), and with which does"
         f" the SYN of {names[1]} begin? Take the one from the other, modulo 2^32.",
@@ -195,7 +198,8 @@ def isn_ahead(evidence: Evidence, told: Parameters) -> Expected:
             *mistake(
                 (new.isn - old) & 0xFFFFFFFF,
                 "misread",
-                f"That counts from the SYN of {names[0]}. The connection went on from there: which number came after its"
+                f"That counts from the SYN of {names[0]}. The connection went on from there: which number came"
+                " after its"
                 " last one?",
             ),
             *mistake(

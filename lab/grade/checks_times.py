@@ -1,6 +1,8 @@
-"""Checks on round trips: what is measured, what RFC 6298 makes of it, and which ACKs were held back."""
+"""Checks on times: between two frames, round trips and what RFC 6298 makes of them, and which ACKs were held back."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from lab.analysis.model import Analysis, FrameRecord, RttSample
 from lab.grade.checks_numbers import AT
@@ -8,9 +10,100 @@ from lab.grade.checks_opening import one
 from lab.grade.errors import NotShownError
 from lab.grade.evidence import Evidence
 from lab.grade.expected import Expected, Mistake, Parameters, check, mistake
-from lab.grade.places import PLACES, place
+from lab.grade.places import PLACES, number_at, place
 
 _LINUX_LEAST_NS = 200_000_000.0
+_FAMILIES = (
+    ("original", "retransmission", "second-retransmission", "third-retransmission", "last-retransmission", "healed"),
+    ("syn", "second-syn", "last-syn", "syn-ack"),
+    ("waited-for", "held-back", "releasing-ack"),
+    ("zero-window", "probe", "window-opened"),
+    ("third-last-data", "second-last-data", "last-data"),
+    ("third-last-reply", "second-last-reply"),
+)
+"""Places between which people measure by mistake: whoever asks for one pair gets the others as mistakes with a name."""
+
+
+_SHORT = {
+    "original": "the original",
+    "retransmission": "its first copy",
+    "second-retransmission": "its second copy",
+    "third-retransmission": "its third copy",
+    "last-retransmission": "its last copy",
+    "healed": "the ACK that covers it",
+    "third-last-reply": "the first of the two answers",
+    "second-last-reply": "the second one",
+}
+"""Places in a sentence that speaks of several of one family."""
+
+
+def _short(word: str) -> str:
+    return _SHORT.get(word, PLACES[word][0])
+
+
+def _other_pairs(found: Analysis, start: str, end: str) -> list[Mistake]:
+    """The times between other places of the same family."""
+    family = next((words for words in _FAMILIES if start in words and end in words), (start, end))
+    at = {word: number for word in family if (number := number_at(found, word)) is not None}
+    mistakes: list[Mistake] = []
+    for first in at:
+        for second in at:
+            if at[first] < at[second] and (at[first], at[second]) != (at[start], at[end]):
+                value = float(found.frame(at[second]).time_ns - found.frame(at[first]).time_ns)
+                mistakes.append(_other_pair(value, (first, second), (start, end), at))
+    # What shares an end with the question is the likelier reading of a time that fits several pairs.
+    return sorted(mistakes, key=lambda one: one.slug != "original-for-last")
+
+
+def _other_pair(value: float, taken: tuple[str, str], asked: tuple[str, str], at: Mapping[str, int]) -> Mistake:
+    (first, second), (start, end) = taken, asked
+    says = {word: _short(word) for word in (*taken, *asked)}
+    if at[first] == at[start]:
+        sentence = (
+            f"That ends at {says[second]} (frame {at[second]}). The question is how long it was until {says[end]}."
+        )
+    elif at[second] == at[end]:
+        sentence = f"That counts from {says[first]} (frame {at[first]}). The question counts from {says[start]}."
+        if first == "original" and start.endswith("retransmission"):
+            sentence += f" Which of the copies can {says[end]} answer? The ones before it were lost."
+            return Mistake(value, "original-for-last", sentence)
+    else:
+        sentence = (
+            f"That is the time from {says[first]} to {says[second]}. The question is from {says[start]} to {says[end]}."
+        )
+    return Mistake(value, "other-frame", sentence)
+
+
+@check(
+    "time-between",
+    "time",
+    needs="start end",
+    mistakes="original-for-last other-frame",
+    choices={"start": tuple(PLACES), "end": tuple(PLACES)},
+)
+def time_between(evidence: Evidence, told: Parameters) -> Expected:
+    """The time from the frame at one place to the frame at another."""
+    found = evidence.part(told.get("part"))
+    start, end = place(found, told["start"]), place(found, told["end"])
+    value = float(end.time_ns - start.time_ns)
+    return Expected(
+        value,
+        (start.number, end.number),
+        f"From frame {start.number} ({PLACES[told['start']][0]}) to frame {end.number} ({PLACES[told['end']][0]}).",
+        f"Find {_short(told['start'])} and {_short(told['end'])}, and take one time from the other.",
+        f"frame.number >= {start.number} && frame.number <= {end.number}",
+        tolerance=max(2_000.0, abs(value) * 0.05),
+        wide="tcp",
+        mistakes=(
+            *_other_pairs(found, told["start"], told["end"]),
+            *mistake(
+                float(end.time_ns - found.start_ns) if start.time_ns != found.start_ns else None,
+                "other-frame",
+                f"That is the time of {_short(told['end'])} since the capture began. The question is how long it was"
+                f" after {_short(told['start'])}.",
+            ),
+        ),
+    )
 
 
 def samples(found: Analysis, role: str, which: object) -> tuple[RttSample, ...]:
@@ -52,7 +145,8 @@ def round_trip(evidence: Evidence, told: Parameters) -> Expected:
         "rtt": f"It begins with frame {last.data_frame}, which the {told['of']} sends, and ends with the frame that"
         " acknowledges it. Take the one time from the other; mind the unit of the Time column (seconds).",
         "srtt": "Take the round trips one after the other, and the rule of RFC 6298 §2.",
-        "rttvar": "You have one round trip R and nothing to compare it with. RFC 6298 §2.2 says which part of R counts as"
+        "rttvar": "You have one round trip R and nothing to compare it with. RFC 6298 §2.2 says which part of R"
+        " counts as"
         " its variation then.",
         "rto": "RFC 6298 §2.4 has something to say about a time-out that comes out very small.",
     }[what]
@@ -75,13 +169,15 @@ def _mistakes(found: Analysis, known: tuple[RttSample, ...], what: str) -> list[
             *mistake(
                 found.handshake.initial_rtt_ns and float(found.handshake.initial_rtt_ns),
                 "other-frame",
-                "That begins at the SYN. It is a round trip of the handshake, but part of it is how long this end took to"
+                "That begins at the SYN. It is a round trip of the handshake, but part of it is how long this end"
+                " took to"
                 " answer; TCP's own clock starts when this end sends.",
             ),
             *mistake(
                 found.handshake.syn_ns and float(found.handshake.syn_ns),
                 "one-hop-of-two",
-                "That is from the SYN to the SYN-ACK: how long the server took to answer, beside its own tap. The way to"
+                "That is from the SYN to the SYN-ACK: how long the server took to answer, beside its own tap. The"
+                " way to"
                 " the client and back is not in it.",
             ),
             *mistake(
@@ -113,7 +209,8 @@ def _mistakes(found: Analysis, known: tuple[RttSample, ...], what: str) -> list[
             *mistake(
                 last.rtt_ns / 4,
                 "misread",
-                "A quarter is the weight of a later measurement (RFC 6298 §2.3). This is the first one, and §2.2 is for it.",
+                "A quarter is the weight of a later measurement (RFC 6298 §2.3). This is the first one, and §2.2"
+                " is for it.",
             ),
         ]
     if what == "rto":
@@ -181,7 +278,8 @@ def answer_waits(evidence: Evidence, told: Parameters) -> Expected:
         f"The line came with frame {line.number}; its answer, frame {answer.number}, left {took_ms:.3g} ms later, right"
         f" after the ACK of frame {ack.number}: Nagle's algorithm is on there."
         if ack is not None
-        else f"The line came with frame {line.number}, and its answer, frame {answer.number}, left {took_ms:.3g} ms later,"
+        else f"The line came with frame {line.number}, and its answer, frame {answer.number}, left {took_ms:.3g} ms"
+        " later,"
         " though the answer before it was not yet acknowledged: Nagle's algorithm is off there (TCP_NODELAY).",
         f"In captures/{name}.pcapng: does a bare ACK of the client lie between the delayed line and its answer?",
         f"frame.number in {{{line.number}..{answer.number}}}",
@@ -219,7 +317,8 @@ def waiting_answers(evidence: Evidence, told: Parameters) -> Expected:
             *mistake(
                 0 if held else None,
                 "misread",
-                "Two small segments in a row, the first not yet acknowledged: unless the program said otherwise, Nagle's"
+                "Two small segments in a row, the first not yet acknowledged: unless the program said otherwise,"
+                " Nagle's"
                 " algorithm lets the second one wait. Look for a gap of some ten milliseconds before an answer.",
             ),
         ),

@@ -161,9 +161,11 @@ def blind_resets(evidence: Evidence, told: Parameters) -> Expected:
         -(-_NUMBERS // window),
         (last.number, record.number),
         f"Frame {last.number} announces {window} octets. There are 2^32 numbers, and one RST for every {window} of them"
-        " hits the window wherever it is. Before RFC 5961 each such hit broke a connection; since then only the one exact"
+        " hits the window wherever it is. Before RFC 5961 each such hit broke a connection; since then only the"
+        " one exact"
         " number does, and the others are asked back.",
-        f"Take the last window (scaled) that the {receiver} announced before the RST. How often does it fit into all 2^32"
+        f"Take the last window (scaled) that the {receiver} announced before the RST. How often does it fit into"
+        " all 2^32"
         " sequence numbers?",
         one(last.number),
         tolerance=1,
@@ -176,7 +178,8 @@ def blind_resets(evidence: Evidence, told: Parameters) -> Expected:
             *mistake(
                 _NUMBERS,
                 "misread",
-                "So many it takes to hit one exact number: that is what RFC 5961 asks for. How many if any number in the"
+                "So many it takes to hit one exact number: that is what RFC 5961 asks for. How many if any number"
+                " in the"
                 " window will do?",
             ),
             *mistake(

@@ -17,7 +17,7 @@ from lab.analysis import analyse
 from lab.analysis.model import Analysis
 from lab.grade.asked import compare
 from lab.grade.errors import EvidenceError
-from lab.grade.likely import unlikely
+from lab.grade.likely import damaged, unlikely
 from lab.grade.scenario import Plan, Scenario
 from lab.grade.seed import Seed
 from lab.store.digest import verify
@@ -97,6 +97,7 @@ def read_part(name: str, path: Path, plan: Plan, seed: Seed, key: bytes | None =
     """One capture, if it is fit. Raises EvidenceError."""
     facts = _facts(name, path)
     analysis = analysis_of(path)
+    _refuse(name, damaged(analysis, plan))
     _certified(name, analysis, facts, plan)
     checked = verify(path.with_suffix(".json"), key)
     if checked.state in ("edited", "other-key", "unreadable"):
@@ -111,15 +112,19 @@ def read_part(name: str, path: Path, plan: Plan, seed: Seed, key: bytes | None =
             "Play the exercise on the lab that the teacher named, not on one of your own.",
         )
     _owned(name, analysis, plan, seed)
-    odd = unlikely(name, analysis, plan)
+    _refuse(name, unlikely(name, analysis, plan))
+    languages = facts.get("languages")
+    spoken = {str(k): str(v) for k, v in languages.items()} if isinstance(languages, dict) else {}
+    return Part(name, path, analysis, checked.state, spoken)
+
+
+def _refuse(name: str, odd: str) -> None:
+    """Raises EvidenceError if there is something odd."""
     if odd:
         raise EvidenceError(
             f"The capture of {name} is not as a tap of the lab sees a connection: {odd}.",
             "Play the exercise again, and leave the files as they come.",
         )
-    languages = facts.get("languages")
-    spoken = {str(k): str(v) for k, v in languages.items()} if isinstance(languages, dict) else {}
-    return Part(name, path, analysis, checked.state, spoken)
 
 
 def analysis_of(path: Path) -> Analysis:

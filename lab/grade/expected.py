@@ -33,8 +33,8 @@ class Expected:
 
     value: the answer. relative: of a raw sequence number, the same counted from its SYN. frames: the proof. why: the
     reason, told with a right answer. look: where to look, told with a wrong one; it must not give the answer away.
-    filter: a Wireshark display filter that shows it; wide: the one shown while the answer is wrong, empty if that is the
-    same. tolerance: how far a number may be off. part: which capture.
+    filter: a Wireshark display filter that shows it; wide: the one shown while the answer is wrong, empty if that is
+    the same. tolerance: how far a number may be off. part: which capture.
     """
 
     value: Value

@@ -3,7 +3,8 @@
 A wrong answer is not just wrong. Where it is what people arrive at by a known misunderstanding, that is named; else the
 feedback says where to look. It never says the answer, nor that of another question of the same exercise: frames that
 another one asks for are named by what they are, not by their number, and the display filter shows more than one frame
-while the answer is wrong. Every sentence that speaks of a frame can be checked: the display filter shows it in Wireshark.
+while the answer is wrong. Every sentence that speaks of a frame can be checked: the display filter shows it in
+Wireshark.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ MADE = 0.5
 _LARGE = 20
 _SAME_DIGITS = 0.005
 _DIGITS = re.compile(r"\d+")
-_LIST = re.compile(r"\bframes \d+(?:, \d+)*(?: and \d+| \.\.\.)?|\b[Ff]rames \d+ to \d+|\bthe last three transmissions, frames [\d, ]+")
+_LIST = re.compile(
+    r"\bframes \d+(?:, \d+)*(?: and \d+| \.\.\.)?|\b[Ff]rames \d+ to \d+|\bthe last three transmissions, frames [\d, ]+"
+)
 _MAC = re.compile(r"[0-9a-f]{2}([:-]?[0-9a-f]{2}){5}|[0-9a-f]{4}(\.[0-9a-f]{4}){2}")
 
 
@@ -90,12 +93,10 @@ def mark(question: Question, given: Value | None, evidence: Evidence, others: Se
 
 
 def foretold(question: Question, given: Value, evidence: Evidence, came: Marked) -> Marked:
-    """Mark a prediction. came: the mark of the same question answered from the capture. Before that is answered, nothing
-    is said that would answer it."""
+    """Mark a prediction. came: the mark of the same question answered from the capture. Before that is answered,
+    nothing is said that would answer it."""
     if came.state in ("open", "unclear"):
-        words = (
-            f"You predicted {shown(given)}, before the run. What came? Say so under [answers], and your prediction counts."
-        )
+        words = f"You predicted {shown(given)}, before the run. What came? Say so under [answers], and it counts."
         return Marked(question, "open", 0, words, shown(given))
     marked = mark(question, given, evidence)
     if came.state == "wrong" and marked.state in ("right", "wrong"):
@@ -128,7 +129,9 @@ def _discreet(words: str, secret: Mapping[int, str]) -> str:
         words = re.sub(rf" \(frame {number}\)", "", words)
         words = re.sub(rf"\bframe {number}\b", says, words)
         words = re.sub(rf"\bFrame {number}\b", says[:1].upper() + says[1:], words)
-        words = _LIST.sub(lambda found, n=number: "these frames" if str(n) in _DIGITS.findall(found[0]) else found[0], words)
+        for listed in _LIST.findall(words):
+            if str(number) in _DIGITS.findall(listed):
+                words = words.replace(listed, "these frames")
     return words
 
 

@@ -1,12 +1,12 @@
 """Playing without Python and without Docker's command line in reach: the commands that play an exercise, as a script.
 
-In the container of the service ``learn`` there is no Docker. So ``echolab exercise run N`` prints there what it would do
-itself: a shell script for the machine that has Docker.
+In the container of the service ``learn`` there is no Docker. So ``echolab exercise run N`` prints there what it would
+do itself: a shell script for the machine that has Docker.
 
     docker compose run --rm -T learn exercise run 1 | sh
 
-Each stage of it is a pipe: ``learn`` tells the player's program, the player plays it, and ``learn`` collects what the tap has
-captured. What has to be remembered in between stands in run.json in the exercise's work folder.
+Each stage of it is a pipe: ``learn`` tells the player's program, the player plays it, and ``learn`` collects what the
+tap has captured. What has to be remembered in between stands in run.json in the exercise's work folder.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def script(exercise: Exercise, values: Mapping[str, str | int]) -> str:
 
 def _up(language: str, wired: bool) -> list[str]:
     before = f"SERVER={language} " if language else ""
-    return [f"{before}{_COMPOSE} up --detach --wait --quiet-pull {' '.join((*HOSTS, *(WIRED if wired else ())))} </dev/null"]
+    return [
+        f"{before}{_COMPOSE} up --detach --wait --quiet-pull {' '.join((*HOSTS, *(WIRED if wired else ())))} </dev/null"
+    ]
 
 
 def _steer(way: str) -> list[str]:

@@ -176,8 +176,8 @@ class Run:
         return self.finish(folder, known, ports)
 
     def fetch(self, folder: Path, known: frozenset[Path], ports: Mapping[str, int], plans: Sequence[Plan]) -> None:
-        """Wait for the captures of one stage. A half-open session is finished by the SYN that takes its ports over, which
-        may be of a later one."""
+        """Wait for the captures of one stage. A half-open session is finished by the SYN that takes its ports over,
+        which may be of a later one."""
         self._fetch(folder, known, ports, [plan for plan in plans if plan.verdict != "half-open"])
 
     def finish(self, folder: Path, known: frozenset[Path], ports: Mapping[str, int]) -> dict[str, Path]:

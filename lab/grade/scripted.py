@@ -1,8 +1,8 @@
 """Whether a capture shows what this student's own fault script does: so many routers, such an MTU, that segment lost.
 
-A script is filled in with the student's numbers as the texts are. What it does to the packets stands in the capture, so a
-run with a friend's numbers is recognised here, too. Only what a script does for certain counts: a queue on a slow link is
-another one each time.
+A script is filled in with the student's numbers as the texts are. What it does to the packets stands in the capture,
+so a run with a friend's numbers is recognised here, too. Only what a script does for certain counts: a queue on a slow
+link is another one each time.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def listing(work: Work, exercises: list[Exercise]) -> str:
     """All exercises with how far each is."""
     lines = []
     for one in exercises:
-        lines.append(f"{one.name[:2]}  {one.title[:50]:50} {one.minutes:>3} min  {state_of(work, one)}")
+        lines.append(f"{one.name[:2]}  {one.title[:50]:50} {one.minutes:>3} min  {state_of(work, one)}".rstrip())
     return "\n".join(lines)
 
 

@@ -1,7 +1,8 @@
 """An analysis as JSON, and the schema that the JSON keeps to: both made from the types, so that neither can lie.
 
 Octets become hexadecimal text under the same name, with their readable form beside them (``…_text``), because JSON has
-no octets. The schema is JSON Schema (draft 2020-12) and is published as docs/analysis.schema.json.
+no octets. The schema is JSON Schema (draft 2020-12) and is published as docs/analysis.schema.json; those of
+``stats`` and ``compare`` as docs/stats.schema.json and docs/compare.schema.json.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from lab.analysis.compare import Comparison
 from lab.analysis.model import Analysis
+from lab.analysis.totals import SessionTotals
 from lab.report.text import quote
 
 SCHEMA = 1
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def as_json(analysis: Analysis, *, frames: bool = True) -> dict[str, Any]:
@@ -55,12 +59,39 @@ def schema() -> dict[str, Any]:
     top = definitions.pop("Analysis")
     top["properties"] = {"schema": {"const": SCHEMA}, **top["properties"]}
     top["required"] = ["schema", *top["required"]]
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "echolab show --json",
-        **top,
-        "$defs": dict(sorted(definitions.items())),
+    return _titled("echolab show --json", top, definitions)
+
+
+@cache
+def stats_schema() -> dict[str, Any]:
+    """The JSON Schema of ``echolab stats --json``: a list of sessions' totals, each with its file."""
+    definitions: dict[str, Any] = {}
+    _define(SessionTotals, definitions)
+    row = definitions.pop("SessionTotals")
+    row["properties"] = {"file": {"type": "string"}, **row["properties"]}
+    row["required"] = ["file", *row["required"]]
+    return _titled("echolab stats --json", {"type": "array", "items": row}, definitions)
+
+
+@cache
+def compare_schema() -> dict[str, Any]:
+    """The JSON Schema of ``echolab compare --json``. wire: what the wire did to each crossing, with ``--log``."""
+    definitions: dict[str, Any] = {}
+    hints = typing.get_type_hints(Comparison)
+    told = ("clock_offset_ns", "from_client", "from_server", "crossings", "findings")
+    properties = {
+        "client_capture": {"type": "string"},
+        "server_capture": {"type": "string"},
+        **{name: _schema_of(hints[name], definitions) for name in told},
     }
+    required = list(properties)
+    properties["wire"] = {"type": "array", "items": {"type": "string"}}
+    top = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return _titled("echolab compare --json", top, definitions)
+
+
+def _titled(title: str, top: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    return {"$schema": _DRAFT, "title": title, **top, "$defs": dict(sorted(definitions.items()))}
 
 
 def _define(kind: type, definitions: dict[str, Any]) -> None:

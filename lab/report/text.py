@@ -9,7 +9,10 @@ from __future__ import annotations
 import textwrap
 from unicodedata import category, combining, east_asian_width
 
+from lab.analysis.words import duration
 from lab.session.words import escape
+
+__all__ = ["clip", "columns", "duration", "quote", "wrap"]
 
 
 def columns(text: str) -> int:
@@ -77,12 +80,3 @@ def quote(octets: bytes, width: int = 60) -> str:
         room -= columns(piece)
         kept.append(piece)
     return f'"{"".join(kept)}{tail}'
-
-
-def duration(nanoseconds: int) -> str:
-    """A length of time with three figures or so: ``412 ns``, ``83.1 µs``, ``12.4 ms``, ``3.05 s``."""
-    for unit, size in (("s", 1_000_000_000), ("ms", 1_000_000), ("µs", 1_000)):
-        if abs(nanoseconds) >= size:
-            value = nanoseconds / size
-            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
-    return f"{nanoseconds} ns"

@@ -16,6 +16,7 @@ from lab.session.explain_others import (
     explain_ndp,
     explain_other,
 )
+from lab.session.limits import SECOND_NS
 from lab.session.observe import observe
 from lab.wire.packet import Arp, Fragment, Icmp, Other, Segment
 
@@ -28,7 +29,7 @@ def _count(session: Session, frame: Frame) -> None:
     session.frames += 1
     if frame.time_ns > session.last_ns:
         session.last_ns = frame.time_ns
-    elif frame.time_ns < session.first_ns:
+    elif session.first_ns - SECOND_NS < frame.time_ns < session.first_ns:  # more than that: the clock was set back
         session.first_ns = frame.time_ns
     if session.closed_because:
         session.late_frames += 1

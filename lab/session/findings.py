@@ -17,7 +17,6 @@ RFC_OF_RULE = {
     "zero-window": "RFC 9293 §3.8.6",
     "zero-window-probe": "RFC 9293 §3.8.6.1",
     "keep-alive": "RFC 9293 §3.8.4",
-    "keep-alive-answer": "RFC 9293 §3.8.4",
     "window-exceeded": "RFC 9293 §3.8.6",
     "bad-checksum": "RFC 9293 §3.1",
     "partial-checksum": "RFC 9293 §3.1",

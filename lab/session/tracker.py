@@ -135,7 +135,7 @@ class Tracker:
         flags = int(segment.flags)
         if session is None:
             session = self._open_session(segment, events)
-        elif flags & (SYN | ACK | RST) == SYN and _begins_anew(session, segment):
+        elif flags & (SYN | RST) == SYN and _begins_anew(session, segment):
             old = session
             self._replace(old, segment, events)
             session = self._open_session(segment, events)
@@ -293,10 +293,15 @@ def _roles(segment: Segment) -> tuple[Endpoint, Endpoint, bool]:
 
 
 def _begins_anew(session: Session, segment: Segment) -> bool:
-    """Whether a SYN opens another session than the one known: its ISN is another, and it is no simultaneous open."""
+    """Whether a SYN opens another session than the one known: its ISN is another, and it is no simultaneous open.
+
+    A SYN-ACK does so only after the end of the one known: then the SYN that it answers was not captured.
+    """
     if segment.checksum_status == "bad" or not segment.ip_checksum_ok:
         return False
     side = session.side_of(segment.source)
+    if int(segment.flags) & ACK:
+        return side.isn_seen and side.isn != segment.seq and (session.over or bool(session.closed_because))
     if side.isn_seen:
         return side.isn != segment.seq
     if not session.opened_by_syn:

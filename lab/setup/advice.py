@@ -29,7 +29,7 @@ _PAGE = "follow the page 'Install Docker Engine' of Docker's manual for your sys
 
 
 def no_engine(system: System) -> SetupError:
-    """There is no engine, and this is not a system on which we install one."""
+    """There is no engine, and this command or this system is none with which we install one."""
     if system.kind == "macos":
         return SetupError("Docker is not installed on this Mac.", _DESKTOP.format("Mac"))
     if system.kind == "windows":
@@ -37,6 +37,8 @@ def no_engine(system: System) -> SetupError:
             "Docker is not installed on this Windows machine.",
             "install WSL 2 with Debian or Ubuntu ('wsl --install -d Debian') and run make up in there",
         )
+    if system.has_apt:  # asked by a command that only looks
+        return SetupError("Docker is not installed.", "make up (installs it, as root or with sudo)")
     word = _ALIASES.get(system.identifier, system.identifier)
     return SetupError(
         f"Docker is not installed, and on {system.name} this set-up does not install it by itself.",

@@ -74,7 +74,7 @@ class Recipe:
             command += ["--include=ca-certificates", f"--customize-hook=copy-in {_CERTIFICATES} /etc/ssl/certs"]
         # Package lists and logs are of today only; they would be 30 MB in every image.
         command += ['--customize-hook=rm -rf "$1"/var/lib/apt/lists/* "$1"/var/log/apt "$1"/var/log/*.log']
-        return [*command, "--quiet", RELEASE, str(target), *sources]
+        return [*command, RELEASE, str(target), *sources]  # not --quiet: that hides apt's reasons too
 
 
 def ensure_base(setup: Setup, docker: Docker) -> None:
@@ -117,13 +117,15 @@ def recipe(setup: Setup, docker: Docker) -> Recipe:
             f"docker pull {IMAGE} (where there is a network), or docker save/load it from another machine",
         )
     mirror = chosen_mirror(setup)
+    # Debian trusts its own keys; on Ubuntu mmdebstrap finds out which to take only where gpg is installed.
+    keys = "" if system.kind == "debian" else f"/{keyring.FILE}"
     if mirror is None:
-        return Recipe(own, (), kept_settings(setup.runner))
+        return Recipe(own, (), kept_settings(setup.runner), keyring=keys)
     lines = [one_line(mirror.uri, suite) for suite in (RELEASE, f"{RELEASE}-updates")]
     if mirror.security:
         lines.append(one_line(mirror.security, f"{RELEASE}-security"))
     https = any(" https://" in line for line in lines)
-    return Recipe(own, tuple(lines), kept_settings(setup.runner), https)
+    return Recipe(own, tuple(lines), kept_settings(setup.runner), https, keys)
 
 
 def chosen_mirror(setup: Setup) -> Mirror | None:
@@ -177,7 +179,7 @@ def make(setup: Setup, how: Recipe, image: str = IMAGE) -> None:
 def _refused(output: str) -> tuple[str, ...]:
     """The sources that apt found no key for: the ones that mmdebstrap takes where it is given none."""
     found = dict.fromkeys(re.findall(rf"GPG error: (\S+) ({RELEASE}\S*) InRelease", output))
-    return tuple(one_line(uri, suite) for uri, suite in found)
+    return tuple(one_line(uri, suite) for uri, suite in sorted(found, key=lambda pair: pair[1]))  # the release first
 
 
 def _has_content(archive: Path) -> bool:
@@ -210,8 +212,8 @@ def _bootstrap(setup: Setup, how: Recipe, archive: Path) -> str:
 def _tools(setup: Setup) -> None:
     """mmdebstrap and Debian's keys (Ubuntu has others of its own)."""
     missing = [] if setup.runner.which("mmdebstrap") else ["mmdebstrap"]
-    if not setup.runner.exists("/usr/share/keyrings/debian-archive-keyring.gpg"):
-        missing.append("debian-archive-keyring")
+    if not setup.runner.exists(f"/{keyring.FILE}"):
+        missing.append(keyring.PACKAGE)
     if not missing:
         return
     if not setup.privilege.available:

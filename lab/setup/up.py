@@ -60,7 +60,9 @@ def start_failure(output: str, compose: Compose) -> SetupError:
     if "port is already allocated" in output or "address already in use" in output:
         port = compose.settings.port
         return SetupError(f"Port {port} on 127.0.0.1 is taken.", f"ECHO_PORT={port + 1} make up", log=log)
-    if "overlaps with other one" in output or "needs to be recreated" in output:
+    if "needs to be recreated" in output or "does not belong to any of this network's subnets" in output:
+        return SetupError("The lab is up with other addresses than it has now.", "make down, then make up", log=log)
+    if "overlaps with other one" in output:
         return SetupError(
             "The lab's network collides with one that Docker has already.", "make down, then make up", log=log
         )

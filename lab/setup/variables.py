@@ -21,7 +21,7 @@ from lab.setup.settings import Settings
 
 Rule = Callable[[Settings, Runner, str], SetupError | None]
 # Variables that only parts of the lab know, not compose.yaml.
-ELSEWHERE = {"ECHO_DEBIAN_MIRROR", "ECHO_ENGINE_RECORD", "ECHO_SETUP_REGROUPED", "ECHO_WORK", "ECHO_WIRE"}
+ELSEWHERE = {"ECHO_DEBIAN_MIRROR", "ECHO_ENGINE_RECORD", "ECHO_SETUP_REGROUPED", "ECHO_STUDENT", "ECHO_WIRE"}
 _NEAR = 0.8  # of difflib's ratio: one letter wrong, missing or in another's place
 _CONGESTION = "/proc/sys/net/ipv4/tcp_allowed_congestion_control"
 # Ranges that nobody on the internet has: private (RFC 1918, 6598, 4193), for documentation (RFC 5737, 3849, 9637)
@@ -67,7 +67,7 @@ def _one_of(*choices: str) -> Rule:
 
 
 def _anything(_settings: Settings, _runner: Runner, _name: str) -> None:
-    """A secret may be anything; whether the folder for the captures is good is asked in captures.py."""
+    """A secret may be anything; whether a folder is good is asked by those who use it."""
 
 
 def _is_language(folder: Path) -> bool:
@@ -184,6 +184,7 @@ RULES: dict[str, Rule] = {
     "ECHO_NET4": _net4,
     "ECHO_NET6": _net6,
     "ECHO_CAPTURES": _anything,
+    "ECHO_WORK": _anything,
     "ECHO_SCRIPT": _script,
     "ECHO_HOST": _host,
     "ECHO_MAX_LINE": _number(1, 2**26),

@@ -53,7 +53,7 @@ class FileDigest:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._digest = hashlib.sha256()
         self.octets = 0
         self.whole = False
@@ -62,7 +62,7 @@ class FileDigest:
         """Digest at least so many octets more, or the rest (None). Returns how many it were. Raises OSError."""
         before = self.octets
         piece = memoryview(bytearray(_CHUNK_BYTES))  # one for all pieces: it stays in the processor's cache
-        with open(self._path, "rb", buffering=0, opener=without_waiting) as file:
+        with open(self.path, "rb", buffering=0, opener=without_waiting) as file:
             if before:
                 file.seek(before)
             while octets is None or self.octets - before < octets:

@@ -6,6 +6,7 @@ same members in the same order. docs/captures.md explains each.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -200,6 +201,12 @@ def count(facts: Mapping[str, object], member: str, name: str) -> int:
     inner = facts.get(member)
     value = inner.get(name) if isinstance(inner, dict) else None
     return value if isinstance(value, int) and value >= 0 else 0
+
+
+def ordinal_of(name: str) -> int:
+    """The number that a session's name begins with; 0 if it is not one of the lab's."""
+    digits = re.match(r"(\d{1,9})-", name)
+    return int(digits[1]) if digits else 0
 
 
 def frames(count: int) -> str:

@@ -9,12 +9,11 @@ silently vanishes. Where a JSON is lost or spoiled and its run is over, its fact
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lab.store.errors import CaptureFileError
-from lab.store.facts import OPEN, count
+from lab.store.facts import OPEN, count, ordinal_of
 from lab.store.files import read_json
 from lab.store.rebuild import is_closed, rebuilt
 from lab.store.run import RUN_FACTS, latest_run, run_folders, run_order
@@ -138,9 +137,7 @@ def _entry(folder: Path, stem: str, described: bool, sizes: dict[str, int | None
         problem = f"{pcapng_path.name} has {size} octets, not the {told} that were written: cut or changed"
     ordinal = facts.get("ordinal")
     if not isinstance(ordinal, int) or isinstance(ordinal, bool):
-        # The name begins with the ordinal.
-        digits = re.match(r"\d{1,9}", stem)
-        ordinal = int(digits[0]) if digits else 0
+        ordinal = ordinal_of(stem)
     return SessionEntry(
         run=folder.name,
         name=stem,

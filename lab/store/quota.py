@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.store.errors import StoreError
+from lab.store.facts import ordinal_of
 from lab.store.files import read_json
 from lab.store.removal import remove_if_empty, remove_session
 from lab.store.run import is_live, run_folders
@@ -38,7 +39,9 @@ class Quota:
         self.removed = 0
         for folder in run_folders(captures):
             if folder != own and not is_live(folder):
-                for path in sorted(folder.glob("*.pcapng")):
+                # 10000- comes after 9999-; what has no number is not the lab's, and not ours to remove.
+                numbered = [(ordinal_of(path.name), path) for path in folder.glob("*.pcapng")]
+                for _, path in sorted(one for one in numbered if one[0]):
                     self._add(path.with_suffix(""))
 
     def finished(self, name: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lab.store.digest import UNSIGNED, file_sha256
 from lab.store.errors import CaptureFileError
-from lab.store.facts import CUT, FileFacts, RunFacts, session_facts
+from lab.store.facts import CUT, FileFacts, RunFacts, ordinal_of, session_facts
 from lab.store.files import read_json
 from lab.store.reader import CaptureReader, Packet
 from lab.store.retell import retell
@@ -56,18 +56,17 @@ def rebuilt(path: Path) -> dict[str, object]:
     statistics = reader.interfaces[0].statistics
     dropped = statistics.dropped or 0 if statistics else 0
     not_written = (statistics.received or 0) - (statistics.delivered or 0) if statistics else 0
-    if told is None or statistics is None:
-        verdict, reasons = CUT, (_NO_VERDICT,)
-    else:
+    verdict: str = CUT
+    reasons: tuple[str, ...] = (_NO_VERDICT,)
+    if told is not None and statistics is not None:
         verdict, reasons = told[1], () if "complete" in told[2] else (told[3],)
     try:
         octets, sha256 = path.stat().st_size, file_sha256(path)
     except OSError as cause:
         raise CaptureFileError(f"{path.name} cannot be read: {cause.strerror or cause}") from cause
-    ordinal = re.match(r"\d{1,9}", path.name)
     facts = session_facts(
         name=path.stem,
-        ordinal=int(ordinal[0]) if ordinal else 0,
+        ordinal=ordinal_of(path.name),
         verdict=verdict,
         reasons=reasons,
         summary={**summary, "id": path.stem, "closed_because": None, "kernel_drops": dropped},

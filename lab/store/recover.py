@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from lab.store.facts import (
     FileFacts,
     count,
     frames,
+    ordinal_of,
     section_comment,
     statistics_comment,
 )
@@ -134,7 +134,7 @@ def _json_or_empty(path: Path) -> dict[str, object]:
 
 
 def _unfinished(folder: Path) -> list[str]:
-    """The sessions without a final JSON, in the order of their names; leftovers of writing are removed on the way."""
+    """The sessions without a final JSON, oldest first; leftovers of writing are removed on the way."""
     names = set()
     for entry in os.scandir(folder):
         path = Path(entry.path)
@@ -146,7 +146,7 @@ def _unfinished(folder: Path) -> list[str]:
                 names.add(path.stem)
         elif path.suffix == ".json" and entry.name != RUN_FACTS and _json_or_empty(path).get("verdict") == OPEN:
             names.add(path.stem)
-    return sorted(names)
+    return sorted(names, key=lambda name: (ordinal_of(name), name))
 
 
 def _mend(folder: Path, name: str, key: bytes | None, summarise: Summarise | None) -> Recovered:
@@ -168,10 +168,9 @@ def _mend(folder: Path, name: str, key: bytes | None, summarise: Summarise | Non
     octets, sha256 = None, None
     with contextlib.suppress(OSError):
         octets, sha256 = path.stat().st_size, file_sha256(path)
-    ordinal = re.match(r"\d{1,9}", name)
     facts: dict[str, object] = {
         "name": name,
-        "ordinal": int(ordinal[0]) if ordinal else 0,
+        "ordinal": ordinal_of(name),
         "run": folder.name,
         **known,
         **{member: value for member, value in (found.summary or {}).items() if member not in _KEPT},

@@ -16,6 +16,7 @@ import errno
 import os
 import re
 import sys
+import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -33,6 +34,7 @@ RUN_FACTS = "run.json"
 _RUN_NAME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-(\d{1,6}))?")
 # A second has room for this many runs; more in one second is a loop somewhere, not a class.
 _SUFFIX_LIMIT = 1000
+_MOST_TRIES, _PAUSE_S = 200, 0.01
 
 
 def run_name(start_ns: int) -> str:
@@ -153,7 +155,14 @@ class RunFolder:
         """Locks the folder and points latest.txt to it. Raises StoreError."""
         self._lock.release()
         try:
-            self._lock.take()
+            # Another tap that starts just now may be asking whether this run lives: it holds the lock for a moment.
+            for _ in range(_MOST_TRIES):
+                if self._lock.take() or sys.platform == "win32":
+                    break
+                time.sleep(_PAUSE_S)
+            else:
+                words = "cannot lock the folder of this run: another process holds it"
+                raise StoreError(words, self.path, "end that one, or start the tap again")
         except OSError as cause:
             raise store_error("lock the folder of this run", self.path, cause) from cause
         if self.is_latest:

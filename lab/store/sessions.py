@@ -18,22 +18,11 @@ from pathlib import Path
 
 from lab.session.events import Closed, Event, Recorded
 from lab.store.blocks import FileHeader, InterfaceFacts, SectionFacts
-from lab.store.digest import FileDigest, sign
-from lab.store.errors import StoreError, store_error
-from lab.store.facts import (
-    OPEN,
-    SERVER_TAP,
-    STILL_OPEN,
-    RunFacts,
-    SessionFacts,
-    Totals,
-    run_facts,
-    section_comment,
-    session_facts,
-    statistics_comment,
-    withheld,
-)
-from lab.store.files import DescriptorPool, json_text, write_whole
+from lab.store.digest import FileDigest
+from lab.store.errors import StoreError
+from lab.store.facts import SERVER_TAP, RunFacts, SessionFacts, Totals, run_facts
+from lab.store.files import DescriptorPool
+from lab.store.finish import DigestQueue, finish_file, write_final, write_open
 from lab.store.live import LiveSession, is_due, reopened
 from lab.store.pcapng import SessionFile
 from lab.store.run import RunFolder
@@ -44,8 +33,6 @@ _TOLD_A_FLUSH = 64
 _RUN_FACTS_EVERY_NS = 1_000_000_000
 _RETRY_EVERY_NS = 250_000_000
 _LATE_WAIT_NS = 250_000_000
-_DIGESTED_A_FLUSH = 8 * 1024 * 1024
-"""Octets of finished files that are read again for their SHA-256 between two flushes: some 50 ms."""
 
 
 class SessionStore:
@@ -87,8 +74,7 @@ class SessionStore:
         self._untold: dict[SessionFacts, LiveSession] = {}  # their JSON does not say yet that they are open
         self._unfinished: dict[SessionFacts, LiveSession] = {}
         self._closing: dict[SessionFacts, LiveSession] = {}
-        self._digesting: dict[SessionFacts, tuple[LiveSession, FileDigest]] = {}  # all but the JSON is written
-        self._digested = 0  # octets, since the last flush
+        self._digesting = DigestQueue()
         self._pending_bytes = 0
         self._trouble: StoreError | None = None
         self._failed_lately = False
@@ -187,7 +173,7 @@ class SessionStore:
         self._dirty.clear()
         self._pending_bytes = 0
         failed |= not self._tell_some()
-        self._digested = 0
+        self._digesting.next_share()
         failed |= not self._digest_some()
         now_ns = self._clock_ns()
         for live in [one for one in self._closing.values() if is_due(now_ns, one.wait_ns or 0, _LATE_WAIT_NS)]:
@@ -212,7 +198,7 @@ class SessionStore:
             live.wait_ns = 0
         self.flush()
         while self._digesting:
-            self._digested = 0
+            self._digesting.next_share()
             self._digest_some()
         self._attempt(lambda: self.run.write_facts(self._run_facts(self._clock_ns())))
         self._pool.close()
@@ -231,28 +217,10 @@ class SessionStore:
         worked = True
         for live in list(itertools.islice(self._untold.values(), _TOLD_A_FLUSH)):
             del self._untold[live.session]
-            worked &= self._attempt(lambda live=live: self._tell_open(live))  # type: ignore[misc]
+            worked &= self._attempt(
+                lambda live=live: write_open(live, self.run.name, self._facts, self._dropped(live))  # type: ignore[misc]
+            )
         return worked
-
-    def _tell_open(self, live: LiveSession) -> None:
-        write_whole(live.json_path, json_text(self._session_facts(live, OPEN, (STILL_OPEN,), None)))
-        live.told_open = True
-
-    def _session_facts(
-        self, live: LiveSession, verdict: str, reasons: Sequence[str], sha256: tuple[int, str] | None
-    ) -> dict[str, object]:
-        octets, digest = sha256 if sha256 is not None else (None, None)
-        return session_facts(
-            name=live.session.name,
-            ordinal=live.session.ordinal,
-            verdict=verdict,
-            reasons=reasons,
-            summary=live.session.summary(),
-            run=self.run.name,
-            facts=self._facts,
-            dropped=self._dropped(live),
-            file=live.file_facts(octets, digest),
-        )
 
     def _dropped(self, live: LiveSession) -> int:
         """What the kernel dropped while the session ran."""
@@ -266,7 +234,7 @@ class SessionStore:
         worked = self._attempt(lambda: self._finish_file(live))
         self.totals.frames_not_written += live.file.frames_not_written - before
         if worked:
-            self._digesting[live.session] = (live, FileDigest(live.file.path))
+            self._digesting.add(live)
             self._digest_some()
         else:
             self._not_finished(live)
@@ -280,57 +248,31 @@ class SessionStore:
             del self._unfinished[next(iter(self._unfinished))]
 
     def _digest_some(self) -> bool:
-        """Digest finished files, oldest first, as long as the share of this flush lasts, and write their JSON. A long
-        capture takes seconds to read, and the ring must not wait so long. Returns whether all went well.
-        """
-        worked = True
-        while self._digesting and self._digested < _DIGESTED_A_FLUSH:
-            live, digest = next(iter(self._digesting.values()))
+        """Digest finished files as long as the share of this flush lasts, and write their JSON, until one fails."""
+        while (first := self._digesting.first()) is not None:
+            live, digest = first
             done = self._attempt(lambda live=live, digest=digest: self._digest(live, digest))  # type: ignore[misc]
             if done and not digest.whole:
                 continue
-            del self._digesting[live.session]
-            if done:
-                self.totals.sessions_finished += 1
-            else:
+            self._digesting.remove(live.session)
+            if not done:
                 self._not_finished(live)
-            worked &= done
-        return worked
+                return False
+            self.totals.sessions_finished += 1
+        return True
 
     def _digest(self, live: LiveSession, digest: FileDigest) -> None:
-        try:
-            self._digested += digest.go_on(_DIGESTED_A_FLUSH - self._digested)
-        except OSError as cause:
-            raise store_error("read the finished capture", live.file.path, cause) from cause
+        self._digesting.go_on(digest)
         if digest.whole:
-            self._write_json(live, digest)
-
-    def _write_json(self, live: LiveSession, digest: FileDigest) -> None:
-        session = live.session
-        reasons = withheld(session.certificate, live.file.frames_not_written)
-        facts = self._session_facts(live, session.verdict, reasons, (digest.octets, digest.sha256))
-        facts["digest"] = sign(self._key, digest.sha256, facts)
-        write_whole(live.json_path, json_text(facts))
+            write_final(live, self.run.name, self._facts, digest, self._key)
 
     def _finish_file(self, live: LiveSession) -> None:
-        session, file = live.session, live.file
-        dropped = live.dropped = self._dropped(live)  # what is dropped from now on is none of its business
-        reasons = withheld(session.certificate, file.frames_not_written)
-        now_ns = self._clock_ns()
-        file.finish(
-            start_ns=live.first_ns if live.first_ns is not None else now_ns,
-            end_ns=live.last_ns or now_ns,
-            received=live.frames,
-            dropped=dropped,
-            comment=section_comment(session.name, self.run.name, session.verdict, reasons),
-            words=statistics_comment(live.frames, dropped, file.frames_not_written),
-        )
+        finish_file(live, self.run.name, self._dropped(live), self._clock_ns())
 
     def _late(self, session: SessionFacts) -> LiveSession | None:
         """A frame after the end: the session's file is opened again. None where it is gone (pruned, removed)."""
         live = self._unfinished.pop(session, None)
-        if live is None and session in self._digesting:
-            live = self._digesting.pop(session)[0]
+        if live is None and (live := self._digesting.remove(session)) is not None:
             live.wait_ns = self._clock_ns() + _LATE_WAIT_NS
         if live is not None and live.dropped is not None:
             live.drops_before, live.dropped = self.totals.frames_dropped - live.dropped, None
@@ -354,8 +296,10 @@ class SessionStore:
             if not self._attempt(lambda live=live: self._finish_file(live)):  # type: ignore[misc]
                 return False
             del self._unfinished[session]
-            self._digesting[session] = (live, FileDigest(live.file.path))
-        return self._digest_some()
+            self._digesting.add(live)
+            if not self._digest_some():
+                return False
+        return True
 
     def _attempt(self, write: Callable[[], None]) -> bool:
         """Runs a write; a failure is told once, and not again before writing has worked again."""

@@ -1,5 +1,5 @@
-"""Captures that were changed by somebody who knows the file format: how many are still graded, and as what. The table of
-docs/exercises-mutations.md.
+"""Captures that were changed by somebody who knows the file format: how many are still graded, and as what. The table
+of docs/exercises-mutations.md.
 
     python -m tests.exercises.mutate --times 24 --write docs/exercises-mutations.md
 
@@ -168,28 +168,39 @@ def page(rows: Sequence[Row], times: int) -> str:
     lines = [
         "# Captures that were changed",
         "",
-        f"Made by `python -m tests.exercises.mutate --times {times} --write docs/exercises-mutations.md`. One thing is changed in",
-        "one capture of a passed exercise, by somebody who knows the file format: facts, digests and certificate are written anew,",
-        "so that only the frames can give it away. Without that, a changed file is refused because its SHA-256 is not the one",
+        f"Made by `python -m tests.exercises.mutate --times {times} --write docs/exercises-mutations.md`. One"
+        " thing is changed in",
+        "one capture of a passed exercise, by somebody who knows the file format: facts, digests and certificate"
+        " are written anew,",
+        "so that only the frames can give it away. Without that, a changed file is refused because its SHA-256 is"
+        " not the one",
         "in the JSON beside it. The numbers say how many were *refused*.",
         "",
         f"| exercise | {' | '.join(KINDS)} |",
         f"|---|{'---|' * len(KINDS)}",
     ]
     lines += [f"| {row.exercise.name[:2]} {row.exercise.title} | {' | '.join(map(row.cell, KINDS))} |" for row in rows]
-    lines += ["", "| all exercises | changed | refused | graded, not passed | graded, passed |", "|---|---|---|---|---|"]
+    lines += [
+        "",
+        "| all exercises | changed | refused | graded, not passed | graded, passed |",
+        "|---|---|---|---|---|",
+    ]
     for kind, counts in totals.items():
         told = (sum(counts.values()), counts["refused"], counts["not-yet"], counts["passed"])
         lines.append(f"| {kind} | {' | '.join(map(str, told))} |")
     lines += [
         "",
-        "*bit*: one bit of a frame, behind Ethernet's header. *Bit, checksum mended*: one of TCP's header or text, and the",
-        "checksum made to fit. *Cut*: a frame is left out. *Duplicate*: a frame twice. *Reorder*: two neighbours change places.",
+        "*bit*: one bit of a frame, behind Ethernet's header. *Bit, checksum mended*: one of TCP's header or text,"
+        " and the",
+        "checksum made to fit. *Cut*: a frame is left out. *Duplicate*: a frame twice. *Reorder*: two neighbours"
+        " change places.",
         "*Time*: a frame's time is up to a second off. *Swap*: two captures of the exercise change names.",
         "",
         "What passes is a change that no question is about and that a network could have brought about: a window or a",
-        "timestamp that is another one, a bare ACK less, two frames that crossed, a time. Nobody can tell that from the frames.",
-        "With a key (`ECHO_KEY`, [captures.md](captures.md)) all of it is refused, because the tap has signed what it saw.",
+        "timestamp that is another one, a bare ACK less, two frames that crossed, a time. Nobody can tell that"
+        " from the frames.",
+        "With a key (`ECHO_KEY`, [captures.md](captures.md)) all of it is refused, because the tap has signed what"
+        " it saw.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -205,7 +216,9 @@ def main() -> int:
     rows = []
     for exercise in chosen:
         rows.append(mutated(exercise, options.times))
-        print(exercise.name, {kind: dict(counts) for kind, counts in rows[-1].found.items()}, file=sys.stderr, flush=True)
+        print(
+            exercise.name, {kind: dict(counts) for kind, counts in rows[-1].found.items()}, file=sys.stderr, flush=True
+        )
     if options.write:
         options.write.write_text(page(rows, options.times), encoding="utf-8")
     return 0

@@ -289,7 +289,9 @@ def main() -> int:
     reader = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     reader.add_argument("--ids", type=int, default=20, help="how many students")
     reader.add_argument("--only", default="", help="exercises whose name begins so, separated by commas")
-    reader.add_argument("--write", type=Path, help="write the page there; exercises that --only leaves out keep their row")
+    reader.add_argument(
+        "--write", type=Path, help="write the page there; exercises that --only leaves out keep their row"
+    )
     reader.add_argument("--record", action="store_true", help="record anna's runs for the unit tests instead")
     reader.add_argument("--project", default="echolab-exercise-soak")
     reader.add_argument("--network", type=int, default=45, help="third number of the lab's network 198.18.N")

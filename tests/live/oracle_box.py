@@ -16,6 +16,7 @@ from scapy.layers.l2 import Ether
 
 from lab.session.events import Note, Recorded
 from lab.wire.frame import Direction, Frame
+from tests.marked import LABELS
 from tests.unit.store.scenes import START_NS, Bench, FakeSession
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,6 +120,7 @@ def oracle_box(folder: Path) -> Iterator[Tools]:
         ["sleep", "600"],
         detach=True,
         init=True,
+        labels=LABELS,
         network_mode="none",
         volumes={
             str(folder): {"bind": "/in", "mode": "ro"},

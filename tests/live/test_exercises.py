@@ -1,7 +1,7 @@
 """Every exercise, live: played once in the composed lab as a student would, solved from the student's own capture and
 passed; nothing answered, nothing passed; every misconception that is planted is recognised in that very capture.
-Every day another one of the twenty students plays (ECHO_STUDENT names one); ``python -m tests.exercises.soak`` does the same
-for all of them."""
+Every day another one of the twenty students plays (ECHO_STUDENT names one); ``python -m tests.exercises.soak`` does
+the same for all of them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def composed(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     lab = lab_of("echolab-exercises", 44, folder)
     down = ["--profile", "*", "down", "--timeout", "1", "--remove-orphans", "--volumes"]
     lab.compose(down)
-    lab.compose(["build", "--quiet", "player"], timeout_s=600)
+    lab.compose(["build", "--quiet", "server-tap", "learn"], timeout_s=600)
     yield lab
     lab.compose(down)
     shutil.rmtree(folder, ignore_errors=True)
@@ -62,8 +62,8 @@ def test_an_exercise_can_be_played_and_passed(name: str, composed: play.Lab, of_
 
 
 def passed(exercise: Exercise, lab: play.Lab, root: Path) -> tuple[Path, Result]:
-    """Played and solved. On a busy machine a capture may not show what is asked for; then a student is told to play again,
-    and so it is done here, three times at most."""
+    """Played and solved. On a busy machine a capture may not show what is asked for; then a student is told to play
+    again, and so it is done here, three times at most."""
     for attempt in range(MOST_TRIES):
         folder, said = played(lab, exercise, STUDENT, root, attempt)
         assert said, "nothing was told of what was played"

@@ -19,15 +19,23 @@ from lab.store.index import SessionEntry, sessions
 from lab.store.reader import read_capture
 from tests.live.conftest import Oracle, until
 from tests.live.faults import Bench, bench_of, certified, digest, dropped_in_file, interface_of, reasons, say
+from tests.marked import MARK
 
 OWNER = 12345
 """Who owns the captures in the test of strange files: neither root, who may read everything, nor anybody else here."""
 ASK = """
-import json, subprocess, sys
+import contextlib, io, json, sys, traceback
+from lab.cli.command import main
 answers = {}
 for words in json.load(sys.stdin):
-    done = subprocess.run(["python3", "-m", "lab", *words, "--captures", "/captures"], capture_output=True, text=True)
-    answers[" ".join(words)] = [done.returncode, done.stdout, done.stderr]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            code = main([*words, "--captures", "/captures"])
+        except SystemExit as end:
+            code = end.code
+        except BaseException:
+            code = traceback.format_exc()
+    answers[" ".join(words)] = [code, out.getvalue(), err.getvalue()]
 print(json.dumps(answers))
 """
 
@@ -150,6 +158,7 @@ def test_frames_that_the_kernel_drops_while_the_tap_stands_still_are_counted_aga
         stage.signal("SIGCONT")
         until(lambda: any("the kernel dropped" in said for said in stage.said()), "the tap's word of the drops")
         say(quiet, b"again\n", b"AGAIN\n")
+    until(lambda: len(stage.lab.ended()) == 2, "the end of the quiet session")
     after = stage.play()
     # The end of the loud session was dropped: for the tap it goes on until the tap is stopped.
     stage.lab.compose("stop", "server-tap")
@@ -286,7 +295,7 @@ def test_strange_files_in_captures_stop_neither_the_tap_nor_the_command_and_each
     ]
     done = subprocess.run(
         [
-            *("docker", "run", "--rm", "-i", "--network", "none", "--user", str(OWNER), "--cap-drop", "ALL"),
+            *("docker", "run", "--rm", "-i", *MARK, "--network", "none", "--user", str(OWNER), "--cap-drop", "ALL"),
             *("-v", f"{captures}:/captures:ro", "--entrypoint", "python3"),
             *(stage.lab.container("server-tap").image.tags[0], "-c", ASK),
         ],

@@ -12,11 +12,12 @@ import pytest
 
 from tests.interop.matrix import languages
 from tests.live.conftest import ROOT
+from tests.marked import MARK
 
 TESTS = ("test_server.py", "test_server_process.py", "test_client.py", "test_letters.py")
 
 CONTAINER = (
-    *("docker", "run", "--rm", "--init", "--network", "none", "--sysctl", "net.ipv6.conf.all.disable_ipv6=0"),
+    *("docker", "run", "--rm", "--init", *MARK, "--network", "none", "--sysctl", "net.ipv6.conf.all.disable_ipv6=0"),
     *("--sysctl", "net.ipv4.ip_unprivileged_port_start=1024", "--cap-drop", "ALL"),
     *("--security-opt", "no-new-privileges", "--tmpfs", "/tmp"),
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.conftest import ROOT, Lab, Oracle, private_folder, until
+from tests.marked import MARK
 
 FIELDS = (
     "frame.number", "tcp.flags.str", "tcp.dstport", "frame.packet_flags_direction", "frame.comment", "ip.src_host",
@@ -46,8 +47,8 @@ class View:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        reader = ["docker", "run", "--rm", "-i", "--network", "none", "-e", "HOME=/tmp", "--entrypoint", "tshark"]
-        reader += [oracle.run_image, "-l", "-N", "n", source, "-", "-T", "fields"]
+        reader = ["docker", "run", "--rm", "-i", *MARK, "--network", "none", "-e", "HOME=/tmp"]
+        reader += ["--entrypoint", "tshark", oracle.run_image, "-l", "-N", "n", source, "-", "-T", "fields"]
         reader += [word for name in FIELDS for word in ("-e", name)]
         self.tshark = subprocess.Popen(reader, stdin=self.stream.stdout, stdout=subprocess.PIPE, text=True)
         assert self.stream.stdout is not None

@@ -18,6 +18,7 @@ from lab.store.reader import read_capture
 from lab.store.recover import recover
 from lab.wire.frame import Direction
 from tests.live.oracle_box import ADDRESSES, ROOT, Tools, conversation, finished, oracle_box, record
+from tests.marked import LABELS
 from tests.unit.store.scenes import START_NS, Bench, FakeSession
 
 
@@ -189,6 +190,7 @@ def test_on_a_full_disk_files_stay_readable_and_the_gap_is_told(tools: Tools) ->
         "echolab/lab",
         ["python3", "-c", FULL_DISK],
         remove=True,
+        labels=LABELS,
         network_mode="none",
         user=f"{out.stat().st_uid}:{out.stat().st_gid}",
         environment={"PYTHONPATH": "/repo", "PYTHONDONTWRITEBYTECODE": "1"},

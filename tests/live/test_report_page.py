@@ -16,10 +16,11 @@ from lab.report.page import page
 from tests.golden.canonical import CAPTURES, analysis_of
 from tests.live.conftest import private_folder
 from tests.live.test_languages import build
+from tests.marked import MARK
 
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 PAGES = [capture for capture in CAPTURES if capture.stem in {"demo", "lossy-server", "lost-segments-v6", "refused"}]
-CONTAINER = ("docker", "run", "--rm", "--network", "none", "--cap-drop", "ALL")
+CONTAINER = ("docker", "run", "--rm", *MARK, "--network", "none", "--cap-drop", "ALL")
 DUMP = ("--virtual-time-budget=20000", "--dump-dom")
 MOST_PAPER = 12
 """Sheets for the demo's 20 frames."""

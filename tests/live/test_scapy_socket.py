@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 
-from tests.live.conftest import ROOT, Lab
+from tests.live.conftest import Lab
+from tests.marked import MARK
 
 READER = r"""
 import json
@@ -32,7 +33,7 @@ print(json.dumps({
 
 def test_scapy_sniffs_a_whole_session_from_the_ring_and_the_kernels_count_is_read(lab: Lab) -> None:
     host = lab.container("server-host")
-    words = ["docker", "run", "--rm", "-i", "--label", f"echolab.root={ROOT}", "--network", f"container:{host.id}"]
+    words = ["docker", "run", "--rm", "-i", *MARK, "--network", f"container:{host.id}"]
     words += ["--cap-drop", "ALL", "--cap-add", "NET_RAW", "--read-only", "--entrypoint", "python3", "echolab/lab"]
     reading = subprocess.Popen([*words, "-c", READER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert reading.stdout is not None

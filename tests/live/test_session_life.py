@@ -20,6 +20,7 @@ from scapy.layers.l2 import Ether
 from lab.store.reader import read_capture
 from lab.wire.frame import Direction
 from tests.live.conftest import Lab, Oracle, private_folder, until
+from tests.marked import LABELS
 from tests.unit.capture.traffic import Talk
 
 Facts = dict[str, Any]
@@ -93,6 +94,7 @@ def stage(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
             lab.container("server-tap").image.id,
             ["sleep", "600"],
             name=f"{lab.project}-hand",
+            labels=LABELS,
             network_mode=f"container:{lab.container('client-host').id}",
             user="0:0",
             cap_drop=["ALL"],

@@ -4,6 +4,7 @@ the wire's death: sessions stall and end when TCP says so, nothing hangs, and th
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from tests.live.conftest import private_folder
 from tests.wire import expect
-from tests.wire.play import Play, play, settle, verdict
+from tests.wire.play import Play, patiently, settle, verdict
 from tests.wire.seen import SIDES, Story, frames_of
 from tests.wire.stand import ROOT, Agent, Stand, until
 
@@ -78,7 +79,8 @@ def test_a_script_loaded_in_the_middle_of_a_session_acts_at_once_and_nothing_els
     assert [(line["session"], line["is"][-1], line["transmission"]) for line in dropped] == [(0, "data 1", 1)]
     assert one.story is not None
     (lost,) = [one for one in one.story.near["client"] if one.seq == dropped[0]["seq"] and one.payload][:1]
-    assert one.differences == [f"{lost.name} lost", f"{lost.name} sent 2 times"]
+    assert f"{lost.name} sent 2 times" in one.differences  # others may be, too, if the machine pauses
+    assert [words for words in one.differences if " sent " not in words] == [f"{lost.name} lost"]
     assert lost.name != "client data 1"  # the wire counts from the load on
 
 
@@ -94,6 +96,9 @@ def test_a_broken_script_is_refused_with_line_and_column_and_the_old_one_stays(s
     assert "line 3, column 20: expected a unit of time" in done.stderr
     answer = stand.agent("wire").ask("load", request={"do": "load", "name": "broken", "text": broken})
     assert "line 2, column 16" in answer["error"]  # the wire itself refuses it, too
+    for text, words in (("client data " + "1" * 5000 + ": drop", "5000 digits"), ('client "\udcff"', "no UTF-8")):
+        answer = stand.agent("wire").ask("load", request={"do": "load", "name": "broken", "text": text})
+        assert words in answer["error"]  # asked directly, past the command that would have refused it
     assert "script lost-data, 1 rules" in stand.compose("exec", "-T", "wire", "wire", "show").stdout
 
 
@@ -276,7 +281,9 @@ def test_when_the_wire_dies_a_session_stalls_and_ends_as_tcp_says_and_both_taps_
     assert [words.split()[3] for words in sorted(third)] == ["lost", "sent"]  # and never at the server
     assert not [one for one in story.far["client"] if b"three" in one.payload]
     others = sorted(words for words in story.differences if words not in third and "neighbour" not in words)
-    assert others == ["server RST 1 lost", "server probe lost 3 times", "server probe sent 3 times"]
+    assert others[:2] == ["server RST 1 lost", "server probe lost 3 times"]
+    assert re.fullmatch("server probe sent [3-9] times", others[2])  # a probe may have been answered before
+    assert len(others) == 3
     assert "complete" not in verdicts
 
 
@@ -292,4 +299,4 @@ def test_nobody_gets_past_a_dead_wire(stand: Stand, death: dict[int, dict[str, A
 def test_a_wire_that_stands_again_is_used_at_once(stand: Stand, death: dict[int, dict[str, Any]], version: int) -> None:
     expected = expect.named("lost-syn", version)
     assert expected is not None
-    assert play(stand, expected, version).complaints == []
+    assert patiently(stand, expected, version).complaints == []

@@ -21,6 +21,7 @@ from typing import Any
 import docker
 from docker.models.containers import Container
 
+from tests.marked import LABELS
 from tests.oracle import capinfos, tcptrace, tshark
 
 IMAGE = "echolab/oracle"
@@ -131,6 +132,7 @@ def oracle(folder: Path) -> Iterator[Box]:
         ["sleep", "3600"],
         detach=True,
         init=True,
+        labels=LABELS,
         user="0:0",
         network_mode="none",
         environment={"HOME": "/tmp", "TZ": "UTC"},

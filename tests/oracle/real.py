@@ -17,6 +17,7 @@ from typing import Any
 from docker.models.containers import Container
 
 from tests.live.conftest import Lab, until
+from tests.marked import LABELS
 from tests.oracle.case import Finding
 
 TRAFFIC = Path(__file__).resolve().parent / "traffic"
@@ -46,6 +47,7 @@ class Stage:
             [f"/traffic/{program}", *arguments],
             name=f"{self.lab.project}-{program.removesuffix('.py')}",
             entrypoint="python3",
+            labels=LABELS,
             network_mode=f"container:{self.lab.container(host).id}",
             user="0:0",
             cap_drop=["ALL"],

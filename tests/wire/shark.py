@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.marked import MARK
 from tests.oracle import tshark
 from tests.wire.expect import against
 from tests.wire.play import Play
@@ -122,7 +123,7 @@ def shark(folder: Path, name: str) -> Iterator[Shark]:
     """Start tshark's container over a folder of captures, and remove it in the end."""
     subprocess.run(
         [
-            *("docker", "run", "-d", "--rm", "--init", "--name", name, "--network", "none", "--user", "0:0"),
+            *("docker", "run", "-d", "--rm", "--init", *MARK, "--name", name, "--network", "none", "--user", "0:0"),
             *("-e", "HOME=/tmp", "-v", f"{folder}:/in:ro", "--entrypoint", "sleep", IMAGE, "7200"),
         ],
         check=True,

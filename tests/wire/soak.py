@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lab.router.library import headline, text_of
 from tests.wire import expect
-from tests.wire.play import LATE_MS, Play, play
+from tests.wire.play import AGAIN, Play, patiently
 from tests.wire.shark import shark
 from tests.wire.stand import Stand, StandError
 from tests.wire.table import page
@@ -73,12 +73,7 @@ def labour(stand: Stand, cookies: str, work: Work, say: bool, again: int) -> Non
         name, version, as_shipped = job
         expected = expect.named(name, version, as_shipped)
         assert expected is not None
-        one = play(stand, expected, version)
-        for number in range(again):
-            if not one.complaints or one.late_ms < LATE_MS:
-                break
-            one = play(stand, expected, version)
-            one.repeats = number + 1
+        one = patiently(stand, expected, version, again)
         with work.lock:
             work.done.append(one)
             if say:
@@ -147,7 +142,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.wire.soak", description="Play every ready scenario.")
     parser.add_argument("--times", type=int, default=20, help="how often each, over either IP version (default: 20)")
     parser.add_argument("--shipped", type=int, default=1, help="as often as shipped, without the long way (default: 1)")
-    parser.add_argument("--again", type=int, default=2, help="repeat a play in which the machine stood still (2 times)")
+    parser.add_argument("--again", type=int, default=AGAIN, help="repeat a play in which the machine stood still")
     parser.add_argument("--only", action="append", metavar="NAME", help="this scenario alone (may be repeated)")
     parser.add_argument("--stands", type=int, default=4, help="labs side by side (default: 4)")
     parser.add_argument("--net", type=int, default=110, help="the first lab's network: 198.18.NET (110)")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tests.wire.expect import WATCHED, Expectation
-from tests.wire.play import LATE_MS, Play
+from tests.wire.play import AGAIN, LATE_MS, Play
 from tests.wire.seen import SIDES
 
 TEXT = """# The ready scenarios, played
@@ -26,8 +26,8 @@ and {shipped} more each as it is shipped (below), and judged every time by
   below stood still;
 - **the conversation**: every answer right, or the failure that was intended.
 
-A play that went otherwise was repeated, twice at most, if the wire was late in it by more than {late:g} ms for no
-reason of the script's: then the machine had other things to do. {repeated} of the plays are such ones.
+A play that went otherwise was repeated, {again} times at most, if the wire was late in it by more than {late:g} ms for
+no reason of the script's: then the machine had other things to do. {repeated} of the plays are such ones.
 
 Between the hosts lie {way:g} ms in each direction, made by one more rule behind the scenario's own: so neither a pause
 of the machine nor a delayed ACK (40 ms) is taken for a loss by TCP, whose tail loss probe comes after two round trips.
@@ -53,7 +53,7 @@ def page(plays: Sequence[Play], heads: Mapping[str, str], times: int) -> str:
     }
     most = max(Counter((o.expected.name, o.version) for o in plays if o.expected.as_shipped).values(), default=0)
     counts["repeated"] = str(sum(1 for one in plays if one.repeats) or "None")
-    counts["late"] = LATE_MS
+    counts["late"], counts["again"] = LATE_MS, AGAIN
     counts["shipped"] = "once" if most == 1 else f"{most} times"
     found = [TEXT.format(**counts, note=note, way=Expectation.way_ms)]
     by_name = {name: [one for one in plays if one.expected.name == name] for name in heads}

@@ -169,7 +169,8 @@ def table(figures: Sequence[Figures], count: int) -> str:
     kinds = Counter(kind_of(number) for number in range(count))
     mix = ", ".join(f"{kinds[kind]:,} {kind}" for kind in dict.fromkeys(KINDS))
     lines = [
-        f"`python -m tests.bench.grade.bench_grade {count}` made {count:,} submissions of {len(CHOSEN)} exercises ({mix}), each with the",
+        f"`python -m tests.bench.grade.bench_grade {count}` made {count:,} submissions of {len(CHOSEN)} exercises"
+        f" ({mix}), each with the",
         "numbers of its student's name, and graded them:",
         "",
         "| processes | seconds | submissions a second | CPU for each, ms | most memory of a process, MiB |",
@@ -178,6 +179,10 @@ def table(figures: Sequence[Figures], count: int) -> str:
     lines += [
         f"| {one.jobs} | {one.seconds:.1f} | {count / one.seconds:.0f} | {one.cpu_ms_each:.1f} | {one.peak_mib:.0f} |"
         for one in figures
+    ]
+    lines += [
+        "",
+        "The CPU time is that of grading alone; the seconds are also those of whatever else the machine did meanwhile.",
     ]
     return "\n".join(lines)
 

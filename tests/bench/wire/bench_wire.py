@@ -328,7 +328,7 @@ def table(head: str, rows: list[str]) -> str:
 def page(found: Found, seconds: float, rounds: int) -> str:
     """The page of the docs."""
     return PAGE.format(
-        command="python3 -m tests.bench.wire.bench_wire --write docs/wire-speed.md",
+        command=" ".join(["python3 -m tests.bench.wire.bench_wire", *sys.argv[1:]]),
         processors=os.cpu_count(),
         targets="\n".join(f"- {sentence}: {'met' if met else '**missed**'}" for met, sentence in found.targets()),
         rates=" ".join(f"{rate:,}" for rate in RATES),

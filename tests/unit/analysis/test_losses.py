@@ -214,3 +214,16 @@ def test_a_tail_loss_probe_before_the_time_outs_doubles_nothing_and_hides_nothin
     found = only(analysis, "rto-backoff")
     assert found.frames == (8, 10, 11, 12)
     assert found.facts["waits"] == "208 ms, 436 ms, 832 ms"
+
+
+def test_a_probe_with_new_octets_is_one_if_it_brought_the_loss_to_light() -> None:
+    begin = OPEN + "> P. 1 ack 1 x1000\n "
+    told = "< . 1 ack 1 <sack 2001-2501>\n > P. 1 ack 1 x1000\n < . 1 ack 1501"
+    analysis = look(begin + "+206 > P. 1001 ack 1 x500\n" + told)
+    found = only(analysis, "tail-loss-probe-new-data")
+    assert (found.frames, found.facts["waited_ns"]) == ((5, 7), 206_000_000)
+    assert only(analysis, "retransmission-rack").frames == (4, 7)
+    early = look(begin + "+20 > P. 1001 ack 1 x500\n" + told)
+    assert "tail-loss-probe-new-data" not in kinds(early)
+    harmless = look(begin + "+206 > P. 1001 ack 1 x500\n < . 1 ack 1501")
+    assert "tail-loss-probe-new-data" not in kinds(harmless)

@@ -13,6 +13,7 @@ from pathlib import Path
 from lab.capture.native import NativeLane, load
 from lab.session.tracker import Tracker
 from lab.wire.frame import Direction, Frame
+from tests.marked import MARK
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = ROOT / "images" / "lab" / "native" / "lane.c"
@@ -26,7 +27,7 @@ def make_library(folder: Path) -> Path:
     if compiler:
         words = [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", str(path), str(SOURCE)]
     else:
-        words = ["docker", "run", "--rm", "--network", "none", "echolab/lab", "cat", IN_IMAGE]
+        words = ["docker", "run", "--rm", *MARK, "--network", "none", "echolab/lab", "cat", IN_IMAGE]
     done = subprocess.run(words, capture_output=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     if not compiler:

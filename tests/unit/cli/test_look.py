@@ -148,7 +148,9 @@ def test_report_writes_one_file_and_the_plots_beside(tmp_path: Path, capsys: pyt
 
 
 def test_a_report_that_cannot_be_written_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "name another file" in said(capsys, "report", DEMO, "-o", str(tmp_path / "no" / "r.html"), status=1)
+    sentence = said(capsys, "report", DEMO, "-o", str(tmp_path / "no" / "r.html"), status=1)
+    assert "name another file" in sentence
+    assert "docker compose run --rm -T lab report ... -o - > r.html" in sentence
 
 
 def test_two_taps_tell_what_was_lost_between_them(capsys: pytest.CaptureFixture[str]) -> None:
@@ -316,7 +318,23 @@ def test_open_without_wireshark_says_what_to_type(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("lab.cli.look._WIRESHARKS", ())
-    assert "wireshark -r" in said(capsys, "open", DEMO, status=1)
+    sentence = said(capsys, "open", DEMO, status=1)
+    assert "wireshark -r" in sentence
+    assert "https://www.wireshark.org/download.html" in sentence
+
+
+@pytest.mark.parametrize("octets", [b"", b"garbage" * 99, b"{}"], ids=["empty", "garbage", "text"])
+def test_open_refuses_what_is_no_capture(octets: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.pcapng").write_bytes(octets)
+    assert said(capsys, "open", str(tmp_path / "x.pcapng"), status=1).startswith("echolab: x.pcapng ")
+    assert "there" in said(capsys, "open", str(tmp_path / "none.pcapng"), status=1)
+
+
+def test_one_session_is_no_sessions(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in ("show", "ladder"):
+        assert "has 1 session: there is no session 2" in said(capsys, command, DEMO, "--session", "2", status=2)
+    monkeypatch.setattr("lab.cli.large.LARGE_BYTES", 0)
+    assert "has 1 session: there is no session 2" in said(capsys, "show", DEMO, "--session", "2", status=2)
 
 
 def test_open_starts_wireshark_with_the_profile_where_it_is(

@@ -57,7 +57,7 @@ def test_a_scenario_is_sent_to_the_wire_with_its_name(
 def test_a_script_comes_from_standard_input(
     engine: list[tuple[list[str], str]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("client data 1: drop\n"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"client data 1: drop\n")))
     said(capsys, "load", "-")
     assert engine[0][1] == "client data 1: drop\n"
 

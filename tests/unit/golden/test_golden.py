@@ -110,11 +110,94 @@ def test_two_data_segments_swapped_are_out_of_order() -> None:
     assert len(after.stream("client").retransmissions) == len(before.stream("client").retransmissions)
 
 
-def test_without_the_original_a_retransmission_is_still_no_first_copy() -> None:
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_without_the_original_a_retransmission_is_still_one(which: int) -> None:
+    """What passed after it, and the duplicate ACKs, tell that a first copy had been sent."""
     capture = FOLDER / "lossy-server.pcapng"
     before = analysis_of(capture)
-    again = before.stream("server").retransmissions[0]
-    assert again.original is not None
-    after = analyse(without(frames_of(capture), before.frame(again.original).file_number - 1), names={})[0]
-    assert len(after.stream("server").retransmissions) <= len(before.stream("server").retransmissions)
+    again = before.stream("server").retransmissions
+    original = again[which].original
+    assert original is not None
+    after = analyse(without(frames_of(capture), before.frame(original).file_number - 1), names={})[0]
+    left = after.stream("server").retransmissions
+    assert [one.cause for one in left] == [one.cause for one in again] == ["fast", "recovery", "recovery", "recovery"]
+    assert [one.frame + 1 for one in left] == [one.frame for one in again]
+    assert [number for number, one in enumerate(left) if one.original is None] == [which]
     assert after.stream("server").octets == before.stream("server").octets
+
+
+def having(kind: str, least: int = 1) -> list[Path]:
+    """The golden traces with so many frames of one kind."""
+    return [capture for capture in CAPTURES if len(numbers(analysis_of(capture), kind)) >= least]
+
+
+def name(capture: Path) -> str:
+    return capture.stem
+
+
+def changed(capture: Path, frames: list[Frame]) -> Analysis:
+    """The analysis of a trace with these frames, under the same names."""
+    return analyse(frames, names={})[0]
+
+
+@pytest.mark.parametrize("capture", having("fin", 2), ids=name)
+def test_without_fins_every_trace_says_that_they_are_missing(capture: Path) -> None:
+    before = analysis_of(capture)
+    gone = set(numbers(before, "fin"))
+    after = changed(capture, [frame for place, frame in enumerate(frames_of(capture)) if place not in gone])
+    assert {"teardown", "time-wait"} <= kinds(before)
+    assert not {"teardown", "time-wait"} & kinds(after)
+    assert (before.teardown.way, after.teardown.way) == ("fin", "open")
+    assert not after.summary["certificate"]["complete"]  # type: ignore[index,call-overload]
+
+
+@pytest.mark.parametrize("capture", having("rst"), ids=name)
+def test_without_its_resets_every_trace_ends_otherwise(capture: Path) -> None:
+    before = analysis_of(capture)
+    gone = set(numbers(before, "rst"))
+    after = changed(capture, [frame for place, frame in enumerate(frames_of(capture)) if place not in gone])
+    assert before.resets
+    assert not after.resets
+    assert before.verdict in ("reset", "refused")
+    assert after.verdict not in ("reset", "refused")
+
+
+@pytest.mark.parametrize("capture", CAPTURES, ids=name)
+def test_a_flipped_checksum_is_found_in_every_trace(capture: Path) -> None:
+    before, frames = analysis_of(capture), frames_of(capture)
+    last = max(record.file_number for record in before.frames if record.is_tcp) - 1
+    data = bytearray(frames[last].data)
+    place = 14 + (20 if before.ip_version == 4 else 40) + 16
+    data[place] ^= 1
+    frames[last] = frames[last]._replace(data=bytes(data))
+    after = changed(capture, frames)
+    assert "bad-checksum" not in kinds(before)
+    assert [found.frames for found in after.findings_of("bad-checksum")] == [(last + 1,)]
+    assert after.frames[-1].damaged
+
+
+@pytest.mark.parametrize("capture", having("data"), ids=name)
+def test_a_segment_taken_away_leaves_a_hole_in_every_trace(capture: Path) -> None:
+    before = analysis_of(capture)
+    role = next(one for one in ("client", "server") if before.stream(one).data_frames)  # type: ignore[arg-type]
+    first = before.stream(role).data_frames[0]  # type: ignore[arg-type]
+    octets = before.frame(first).payload_bytes
+    after = changed(capture, without(frames_of(capture), before.frame(first).file_number - 1))
+    holes = after.stream(role).missing_octets, before.stream(role).missing_octets  # type: ignore[arg-type]
+    assert (holes[0] - holes[1]) == octets
+    assert {"octets-missing", "ack-of-unseen"} & kinds(after)
+    assert not {"wrong-answer", "unanswered"} & kinds(after) - kinds(before)
+
+
+@pytest.mark.parametrize("capture", having("data"), ids=name)
+def test_a_copied_segment_is_told_as_a_copy_in_every_trace(capture: Path) -> None:
+    before, frames = analysis_of(capture), frames_of(capture)
+    first = next(record for record in before.frames if record.kind == "data")
+    place = first.file_number
+    frames.insert(place, frames[place - 1]._replace(time_ns=frames[place - 1].time_ns + 1_000))
+    after = changed(capture, frames)
+    assert "duplicate-frame" not in kinds(before)
+    assert [found.frames for found in after.findings_of("duplicate-frame")] == [(first.number, first.number + 1)]
+    assert after.stream("client").octets == before.stream("client").octets
+    retransmitted = [one.cause for role in ("client", "server") for one in after.stream(role).retransmissions]  # type: ignore[arg-type]
+    assert retransmitted.count("duplicate") == 1

@@ -1,8 +1,8 @@
 """A student's own captures of a simple exercise, made without Docker from that student's own numbers: what the player's
 program says is spoken between a made-up client and a made-up echo server, segment by segment, as Linux would.
 
-Only what the simple scenarios use is spoken: one connection after the other, no wire, nothing lost. The rest has recorded
-runs (``made``).
+Only what the simple scenarios use is spoken: one connection after the other, no wire, nothing lost. The rest has
+recorded runs (``made``).
 """
 
 from __future__ import annotations

@@ -129,3 +129,16 @@ def test_a_python_without_a_reader_says_what_to_install(tmp_path: Path, monkeypa
 def test_the_reader_is_the_standard_librarys_where_there_is_one() -> None:
     assert toml.reader.__name__ == ("tomllib" if sys.version_info >= (3, 11) else toml.reader.__name__)
     assert toml.reader.loads("a = 1") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "form"), [("1460.0", "integer"), ("8.", "frame"), ("frame 8.", "frame"), ("1460.", "seq")]
+)
+def test_a_whole_number_may_end_in_a_point(given: str, form: str) -> None:
+    assert understand(given, form) == (1460 if "1460" in given else 8)
+
+
+@pytest.mark.parametrize("given", ["1460.5", "8.1", ".5", "1.2.0"])
+def test_a_broken_number_is_not_rounded(given: str) -> None:
+    with pytest.raises(UnclearError):
+        understand(given, "integer")

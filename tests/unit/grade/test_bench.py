@@ -25,7 +25,9 @@ def test_a_class_of_twenty_comes_out_as_it_must(room: Path) -> None:
     assert odd(graded, COUNT) == []
     assert "| 2 |" in table([figures], COUNT)
     assert odd(graded[:-1], COUNT)
-    lucky = [replace(one, results=graded[0].results) if kind_of(at) == "copied" else one for at, one in enumerate(graded)]
+    lucky = [
+        replace(one, results=graded[0].results) if kind_of(at) == "copied" else one for at, one in enumerate(graded)
+    ]
     assert any("copied" in problem for problem in odd(lucky, COUNT))
 
 

@@ -1,4 +1,5 @@
-"""What a submission may take: time, memory, and a process of its own. One that takes too much costs nobody else a grade."""
+"""What a submission may take: time, memory, and a process of its own. One that takes too much costs nobody else a
+grade."""
 
 from __future__ import annotations
 
@@ -49,9 +50,7 @@ def outcome(found: list[Graded]) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_what_takes_too_long_is_given_up(
-    three: list[Submission], monkeypatch: pytest.MonkeyPatch, jobs: int
-) -> None:
+def test_what_takes_too_long_is_given_up(three: list[Submission], monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
     def for_ever() -> None:
         while True:
             try:
@@ -85,7 +84,9 @@ def test_a_process_that_is_killed_costs_only_its_own_submission_a_grade(
     assert "was killed" in str(found["carl"])
 
 
-def test_a_single_submission_is_graded_in_another_process(three: list[Submission], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_submission_is_graded_in_another_process(
+    three: list[Submission], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert FORKS, "these tests plant their trouble in a forked process"
     seen = f"{os.getpid()}"
     odd_for_carl(monkeypatch, lambda: (_ for _ in ()).throw(LookupError(seen if os.getpid() == int(seen) else "other")))

@@ -1,18 +1,22 @@
-"""Feedback on a wrong answer to one question does not hand out the answer to another, and names what really went wrong."""
+"""Feedback on a wrong answer to one question does not hand out the answer to another, and names what really went
+wrong."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from lab.analysis.model import Analysis
 from lab.grade.answers import Value
+from lab.grade.check import check
 from lab.grade.errors import NotShownError
 from lab.grade.feedback import Marked, agrees, foretold, mark
 from lab.grade.manifest import Exercise, Question
-from tests.unit.grade.made import exercises, expected, recorded_evidence, written
+from lab.grade.seed import fill
+from tests.unit.grade.made import ANNA, exercises, expected, make, recorded_evidence, written
 
 NAMES = sorted(exercises())
 
@@ -125,7 +129,7 @@ def test_a_time_between_other_frames_is_told_and_is_no_wrong_unit(
 def test_the_original_for_the_last_copy_is_answered_as_a_tutor_would() -> None:
     told = marked("23-back-off", "no-sample", "1683.0 ms")
     assert told.mistake == "original-for-last"
-    assert "counts from the first transmission of the segment that was lost" in told.words
+    assert "counts from the original (frame 8)" in told.words
     assert "Which of the copies" in told.words
 
 
@@ -160,7 +164,9 @@ def test_one_beside_a_large_count_is_a_slip() -> None:
     assert mark(asked, int(value) - 1, evidence).mistake == "off-by-one"
 
 
-@pytest.mark.parametrize(("name", "asked"), [("07-reset-four-ways", "refused-number"), ("21-nobody-answers", "refusal-number")])
+@pytest.mark.parametrize(
+    ("name", "asked"), [("07-reset-four-ways", "refused-number"), ("21-nobody-answers", "refusal-number")]
+)
 def test_the_number_of_a_syn_for_its_acknowledgment_is_told_by_the_syn(name: str, asked: str) -> None:
     value = int(expected(question(name, asked), recorded_evidence(name)).value)
     told = marked(name, asked, str(value - 1))
@@ -194,4 +200,42 @@ def test_of_a_prediction_nothing_is_told_before_what_came_is_answered() -> None:
 def test_a_question_whose_frame_is_not_there_keeps_nothing_back() -> None:
     name = "10-nagle-and-delayed-ack"
     with pytest.raises(NotShownError):
-        expected(Question("x", "", "frame", "frame-at", {"at": "held-back", "part": "swift"}, ()), recorded_evidence(name))
+        expected(
+            Question("x", "", "frame", "frame-at", {"at": "held-back", "part": "swift"}, ()), recorded_evidence(name)
+        )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_question_knows_a_misunderstanding(name: str) -> None:
+    for asked in exercises()[name].questions:
+        wrong = [*wrong_answers(asked, name), *asked.wrong]
+        assert any(marked(name, asked.id, given).mistake for given in wrong), asked.id
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_another_students_right_answers_are_not_all_right_here(name: str, tmp_path: Path) -> None:
+    """berta's answers in carl's folder: what is of each one's own does not fit, whatever else is the same for all."""
+    exercise = exercises()[name]
+    make(exercise, "berta", tmp_path / "b")
+    carl = make(exercise, "carl", tmp_path / "c")
+    assert check(exercise, carl).outcome == "passed"
+    text = (tmp_path / "b" / "answers.toml").read_text(encoding="utf-8").replace('"berta"', '"carl"')
+    (carl / "answers.toml").write_text(text, encoding="utf-8")
+    result = check(exercise, carl)
+    assert result.outcome == "not-yet"
+    assert [one for one in result.marks if one.state == "wrong" and not one.question.predict]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_number_of_the_sheet_is_an_answer_that_needs_no_thought(name: str) -> None:
+    """What the sheet, the README or a hint prints may be reckoned with, but is not what is asked."""
+    exercise, evidence = exercises()[name], recorded_evidence(name)
+    for asked in exercise.questions:
+        told = expected(asked, evidence).value
+        if isinstance(told, bool) or not isinstance(told, int) or told < 20:
+            continue
+        values = exercise.values(ANNA)
+        printed = " ".join(
+            (fill(asked.text, values), fill(exercise.readme, values), *(fill(h, values) for h in asked.hints))
+        )
+        assert str(told) not in re.findall(r"\d+", printed.replace(",", "")), asked.id

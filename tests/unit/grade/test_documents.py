@@ -33,6 +33,14 @@ def test_the_list_for_students_is_the_one_of_the_exercises() -> None:
     assert order(text) == text, "python3 -m lab.grade.document writes the page anew"
 
 
+def test_every_topic_of_the_table_for_teachers_names_its_exercises() -> None:
+    """Every exercise stands in the table once, and each number in it is one."""
+    text = LIST.read_text(encoding="utf-8").split("| topic | exercises |")[1].split("\n\n")[0]
+    named = [number for line in text.splitlines()[2:] for number in re.findall(r"\b\d\d\b", line.rpartition(" | ")[2])]
+    assert sorted(set(named)) == sorted(name[:2] for name in exercises())
+    assert [number for number in set(named) if named.count(number) > 1] == ["07"]
+
+
 def test_every_check_is_described_and_its_mistakes_have_names() -> None:
     assert len(VOCABULARY) >= 35
     for one in VOCABULARY.values():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.cli import main
+from lab.cli.learning import _stamp
 from lab.grade.check import CAPTURES
 from tests.unit.grade.made import exercises, make_captures, recorded_evidence, solve, write_answers
 
@@ -237,3 +238,37 @@ def test_a_broken_sheet_is_told_with_its_line(work: Path, capsys: pytest.Capture
     status, out, _ = run(capsys, "exercise", "check", "1")
     assert status == 1
     assert "line 1" in out
+
+
+def test_check_before_the_first_run_says_so(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    started(capsys)
+    status, out, err = run(capsys, "exercise", "check", "1")
+    assert (status, out) == (1, "")
+    assert "not played yet" in err
+    assert "exercise run 1" in err
+
+
+def test_a_pack_without_captures_is_made_and_warned_of(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    started(capsys)
+    status, out, err = run(capsys, "pack")
+    assert status == 0
+    assert "Hand in this file" in out
+    assert "not played yet" in err
+
+
+def test_a_pack_goes_into_the_work_folder_where_nothing_else_may_be_written(
+    work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started(capsys)
+    monkeypatch.setattr("lab.grade.pack.os.access", lambda *_words: False)
+    assert run(capsys, "pack")[0] == 0
+    assert (work / "echolab-berta.zip").is_file()
+
+
+def test_watch_looks_at_everything_that_a_run_brings(tmp_path: Path) -> None:
+    (tmp_path / CAPTURES).mkdir()
+    seen = set()
+    for name in ("answers.toml", "predictions.json", "captures/talk.pcapng", "captures/talk.json"):
+        (tmp_path / name).write_text("")
+        seen.add(_stamp(tmp_path))
+    assert len(seen) == 4

@@ -109,7 +109,11 @@ def test_the_server_is_changed_and_changed_back(tmp_path: Path) -> None:
     lab = pretended(tmp_path, exercise.name, {name: 40001 + at for at, name in enumerate(languages)})
     found = Run(exercise, values, lab, lambda _words: None).go()
     assert list(found) == languages
-    assert [word for word in lab.done if word.startswith("up")] == ["up wired", *(f"up {one}" for one in languages), "up"]
+    assert [word for word in lab.done if word.startswith("up")] == [
+        "up wired",
+        *(f"up {one}" for one in languages),
+        "up",
+    ]
     assert lab.done.count("play") == len(languages)
 
 
@@ -176,6 +180,24 @@ def test_a_session_made_by_somebody_elses_hand_is_not_taken(tmp_path: Path) -> N
     with pytest.raises(GradeError, match="no session with"):
         run.go()
     assert played
+
+
+def test_what_the_player_sent_is_not_taken_for_what_a_hand_did(tmp_path: Path) -> None:
+    """Both have the student's mark in them; the player's session is there first."""
+    exercise = exercises()["14-from-echo-to-http"]
+    lab = pretended(tmp_path, exercise.name, {"browser": 40001})
+    said: list[str] = []
+    typed: list[Done] = []
+
+    def talk(_seconds: float) -> None:
+        if not typed:
+            lab.parts = {"hand": 50123}
+            typed.append(lab.play({}))
+
+    found = Run(exercise, exercise.values("berta"), lab, said.append, pause=talk).go()
+    assert found["browser"] != found["hand"]
+    assert found["hand"].read_bytes() == (lab.ready / "hand.pcapng").read_bytes()
+    assert any("docker compose exec client-host socat - TCP:server:7" in words for words in said)
 
 
 def test_every_recorded_part_belongs_to_an_exercise() -> None:

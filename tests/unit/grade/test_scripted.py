@@ -43,5 +43,7 @@ def test_the_recorded_runs_show_their_own_scripts() -> None:
 
 
 def test_what_is_no_rule_is_not_looked_at() -> None:
-    plan = replace(exercises()["22-lost-and-found"].scenario.plans[0], wire="rate 1000 kbit/s from client queue 5 frames")
+    plan = replace(
+        exercises()["22-lost-and-found"].scenario.plans[0], wire="rate 1000 kbit/s from client queue 5 frames"
+    )
     assert differs("loss-at-client", recorded_evidence("22-lost-and-found").part("loss-at-client"), plan.wire) == ""

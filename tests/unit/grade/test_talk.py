@@ -1,5 +1,5 @@
-"""Exercises with every student's real numbers, also the smallest and the largest that a name can get: without Docker where
-the talk is simple enough to be spoken, else as far as the player's program and the wire's script go."""
+"""Exercises with every student's real numbers, also the smallest and the largest that a name can get: without Docker
+where the talk is simple enough to be spoken, else as far as the player's program and the wire's script go."""
 
 from __future__ import annotations
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from pathlib import Path
 
 import jsonschema
 import pytest
 
+from lab.cli.command import main
 from lab.report.asjson import as_json, schema
 from tests.golden.canonical import CAPTURES, analysis_of
-
-PUBLISHED = Path(__file__).parents[3] / "docs" / "analysis.schema.json"
+from tests.schema import DOCS, SCHEMAS
 
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda capture: capture.stem)
@@ -21,12 +20,36 @@ def test_every_analysis_keeps_to_the_schema(capture: object) -> None:
     jsonschema.validate(found, schema(), cls=jsonschema.Draft202012Validator)
 
 
-def test_the_schema_is_one() -> None:
-    jsonschema.Draft202012Validator.check_schema(schema())
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_schema_is_one_and_the_published_one(name: str) -> None:
+    made = SCHEMAS[name]()
+    jsonschema.Draft202012Validator.check_schema(made)
+    published = DOCS / f"{name}.schema.json"
+    assert json.loads(published.read_text(encoding="utf-8")) == made, "python -m tests.schema writes it"
 
 
-def test_the_published_schema_is_this_one() -> None:
-    assert json.loads(PUBLISHED.read_text(encoding="utf-8")) == schema(), "python -m tests.schema writes it"
+TAPS = [str(CAPTURES[0].parent / "two-taps" / f"{side}.pcap") for side in ("client", "server")]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("stats", ["stats", *(str(one) for one in CAPTURES)]),
+        ("compare", ["compare", *TAPS]),
+        ("analysis", ["show", TAPS[0]]),
+    ],
+    ids=["stats", "compare", "show"],
+)
+def test_what_the_commands_print_keeps_to_its_schema(
+    name: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    jsonschema.validate(found, SCHEMAS[name](), cls=jsonschema.Draft202012Validator)
+    one = found[0] if isinstance(found, list) else found
+    one["nonsense"] = 1
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(found, SCHEMAS[name](), cls=jsonschema.Draft202012Validator)
 
 
 @pytest.mark.parametrize(

@@ -45,5 +45,5 @@ def test_durations_have_the_unit_that_suits_them() -> None:
         "83.1 µs",
         "12.4 ms",
         "3.05 s",
-        "120 s",
+        "2 min",
     ]

@@ -30,6 +30,7 @@ from lab.router.port import MAC_AT, SLOT_BYTES, Port
 from lab.router.router import Router
 from lab.wire.checksum import checksum
 from lab.wire.packet import Flags
+from tests.marked import MARK
 from tests.unit.router.made import ADDRESSES, MACS, START_NS, Talk, addressed, router, sent
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -50,7 +51,7 @@ def library() -> ctypes.CDLL:
         compiler = shutil.which("cc") or shutil.which("gcc")
         words = [str(compiler), "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", str(path), str(SOURCE)]
         if not compiler:
-            words = ["docker", "run", "--rm", "--network", "none", "echolab/lab", "cat", IN_IMAGE]
+            words = ["docker", "run", "--rm", *MARK, "--network", "none", "echolab/lab", "cat", IN_IMAGE]
         done = subprocess.run(words, capture_output=True, check=False, timeout=120)
         assert done.returncode == 0, done.stderr.decode(errors="replace")
         if not compiler:

@@ -149,6 +149,21 @@ def test_the_answer_to_the_older_connection_does_not_disturb_the_new_one() -> No
     assert new.client_side.acked == 0
 
 
+def test_a_syn_ack_with_a_new_isn_after_the_end_is_a_new_session_whose_syn_was_not_captured() -> None:
+    played = play(WHOLE).wait(60)
+    played.wire.isns = [90_000, 700_000]
+    played.feed("< S. 0 ack 1\n> . 1 ack 1\n" + TALK + CLOSE).wait(60)
+    old, new = played.sessions
+    assert (old.verdict, old.certificate.complete, old.late_frames) == ("complete", True, 0)
+    assert (new.verdict, new.certificate.complete, new.client) == ("complete", False, old.client)
+    assert "SYN is not in the capture" in new.certificate.reasons[0]
+
+
+def test_the_same_syn_ack_again_after_the_end_is_a_late_frame() -> None:
+    played = play(WHOLE).wait(60).feed("< S. 0 ack 1").wait(60)
+    assert (played.session.late_frames, played.session.certificate.complete) == (1, True)
+
+
 def test_a_retransmitted_fin() -> None:
     # The last ACK is lost: the client repeats its FIN, the server acknowledges again.
     played = play(WHOLE + "+20 > F. 7 ack 8\n < . 8 ack 8").wait(60)
@@ -381,10 +396,12 @@ def test_a_session_over_the_limit_evicts_the_one_silent_longest() -> None:
 
 def test_time_going_backwards_breaks_nothing() -> None:
     played = play(HANDSHAKE + TALK)
+    first_ns, last_ns = played.session.first_ns, played.session.last_ns
     played.wire.time_ns -= 3_600_000 * MS
     played.feed(CLOSE).wait(60)
     assert played.session.verdict == "complete"
     assert "clock-set-back" in played.rules
+    assert (played.session.first_ns, played.session.last_ns) == (first_ns, last_ns), "it did not last an hour"
 
 
 def test_a_clock_set_back_within_the_handshake_leaves_no_round_trip() -> None:

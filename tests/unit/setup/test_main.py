@@ -43,8 +43,8 @@ def machine(**options: object) -> FakeRunner:
 def test_a_machine_without_docker_fails_the_check_with_status_1_and_a_next_step() -> None:
     status, said = call(["check"], machine())
     assert status in {FAILED, USAGE}
-    assert "Docker is not installed" in said
-    assert " next  " in said
+    assert "Docker is not installed." in said
+    assert " next  make up (installs it" in said
     assert "Traceback" not in said
 
 

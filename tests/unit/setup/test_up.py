@@ -158,6 +158,12 @@ def test_only_a_session_of_this_labs_running_tap_counts(bench: Bench, other: dic
             "ECHO_PORT=65000",
         ),
         ("Pool overlaps with other one on this address space", "collides", "make down"),
+        ("Network x needs to be recreated - option has changed", "other addresses", "make down, then make up"),
+        (
+            "Invalid address 1.2.3.4: It does not belong to any of this network's subnets",
+            "other addresses",
+            "make down",
+        ),
         ("dependency failed to start: container x is unhealthy", "did not get ready", "logs"),
         ("something new", "could not be started", "up"),
     ],

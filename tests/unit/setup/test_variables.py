@@ -48,7 +48,7 @@ def test_every_documented_variable_has_a_rule_and_no_rule_is_for_another() -> No
 def test_every_variable_that_the_code_reads_is_known() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "lab").rglob("*.py"))
     read = set(re.findall(r"""environ(?:\.get\(|\[)"(ECHO_[A-Z0-9_]+)""", text))
-    assert "ECHO_WORK" in read
+    assert "ECHO_WIRE" in read
     assert read <= set(RULES) | ELSEWHERE
 
 

@@ -83,6 +83,19 @@ def test_sessions_of_earlier_runs_count_and_go_first_with_their_folder(tmp_path:
     assert not old.folder.exists()
 
 
+def test_of_an_earlier_run_the_lowest_numbers_go_first_and_a_file_of_somebody_s_own_stays(tmp_path: Path) -> None:
+    captures = tmp_path / "captures"
+    old = Bench(captures)
+    for ordinal in (9999, 10_000):
+        old.play(f"{ordinal}-old", ordinal, 20)
+    old.store.close()
+    (old.folder / "my own.pcapng").write_bytes(b"mine")
+    kept = Kept(captures, size_of_one(tmp_path) * 5 // 2)
+    kept.play(1)
+    kept.look()
+    assert sorted(path.name for path in old.folder.glob("*.pcapng")) == ["10000-old.pcapng", "my own.pcapng"]
+
+
 def test_the_run_of_another_tap_that_lives_is_left_alone(tmp_path: Path) -> None:
     captures = tmp_path / "captures"
     other = Bench(captures)

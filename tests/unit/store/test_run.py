@@ -135,3 +135,41 @@ def test_a_folder_removed_under_the_run_is_made_again_and_locked(tmp_path: Path)
     assert latest_run(tmp_path) == run.path
     run.restore()
     assert is_live(run.path)
+
+
+def test_a_folder_whose_lock_somebody_holds_for_a_moment_is_locked_after_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two taps that start together: the other one asks whether this run lives, between its making and its lock."""
+    (tmp_path / run_name(START_NS)).mkdir()
+    folder = tmp_path / f"{run_name(START_NS)}-2"
+    asking = RunLock(folder)
+    made = Path.mkdir
+
+    def make_and_ask(path: Path) -> None:
+        made(path)
+        assert asking.take()
+
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        asking.release()
+
+    monkeypatch.setattr(Path, "mkdir", make_and_ask)
+    monkeypatch.setattr("lab.store.run.time.sleep", pause)
+    run = RunFolder.create(tmp_path, START_NS)
+    assert len(pauses) == 1
+    assert is_live(run.path)
+    run.close()
+
+
+def test_a_folder_whose_lock_is_never_given_back_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.store.run.time.sleep", lambda _seconds: None)
+    run = RunFolder(tmp_path, RunLock(tmp_path))
+    with RunLock(tmp_path) as other:
+        assert other.take()
+        with pytest.raises(StoreError, match="another process holds it"):
+            run.claim()

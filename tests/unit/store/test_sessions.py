@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -349,7 +350,7 @@ def test_an_event_for_a_frame_keeps_its_direction(bench: Bench) -> None:
 @pytest.fixture
 def large(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> FakeSession:
     """A session that has ended and whose capture is too large to be digested between two flushes."""
-    monkeypatch.setattr("lab.store.sessions._DIGESTED_A_FLUSH", 1)
+    monkeypatch.setattr("lab.store.finish.DIGESTED_A_FLUSH", 1)
     session = FakeSession("0001-large", 1)
     bench.open(session)
     bench.record(session, *range(400), size=1400)
@@ -403,3 +404,34 @@ def test_a_large_capture_that_is_removed_while_it_is_digested_stops_nothing(benc
     bench.later(1)
     bench.store.close()
     assert facts(bench, "0002-after")["verdict"] == "complete"
+
+
+def test_while_no_json_can_be_written_only_one_session_is_tried_again_at_a_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk with room for nothing, a thousand sessions that have ended must not keep the tap from its ring."""
+    written: list[str] = []
+
+    def full(*_arguments: object) -> None:
+        raise StoreError("cannot write", "here", "make room", errno.ENOSPC)
+
+    monkeypatch.setattr("lab.store.sessions.write_final", full)
+    for ordinal in range(1, 31):
+        bench.play(f"{ordinal:04}-unlucky", ordinal)
+    put = SessionFile.finish
+
+    def counted(file: SessionFile, **what: Any) -> None:
+        written.append(file.path.name)
+        put(file, **what)
+
+    monkeypatch.setattr(SessionFile, "finish", counted)
+    for _ in range(5):
+        bench.later(1)
+        bench.store.flush()
+    assert 1 <= len(written) <= 10
+    monkeypatch.undo()
+    bench.later(1)
+    bench.store.flush()
+    bench.store.close()
+    assert bench.store.totals.sessions_finished == 30
+    assert {facts(bench, f"{ordinal:04}-unlucky")["verdict"] for ordinal in range(1, 31)} == {"complete"}
