@@ -521,6 +521,8 @@ static class Program
             Fail(2, $"ECHO_LOG is \"{log}\"; it must be connections or messages");
         server.LogMessages = log == "messages";
 
+        // The first call opens the library; later, with many connections, there might be no file descriptor left for that.
+        Messages.CapitalLetters(Encoding.ASCII.GetBytes("hello"));
         // Every connection is a file descriptor. Take as many as we may have.
         Limit limit;
         getrlimit(DescriptorLimit, out limit);

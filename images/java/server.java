@@ -22,6 +22,7 @@ import java.net.SocketException;
 import java.net.SocketTimeoutException;
 import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
+import java.nio.channels.Pipe;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
@@ -278,6 +279,7 @@ final class Server {
     void run(ServerSocket listener) {
         // The virtual machine runs this when SIGTERM or SIGINT comes.
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(listener)));
+        waitOnce();
         Log.line("listening on " + Log.nameOf((InetSocketAddress) listener.getLocalSocketAddress()));
         while (!stopping) {
             try {
@@ -293,6 +295,25 @@ final class Server {
         }
         allAccepted.countDown();
         sleep(60_000); // stop() ends the program
+    }
+
+    /** Has a virtual thread wait for an octet. The first time the virtual machine opens files of its own for that; later
+     * there might be no descriptor left for them. */
+    private static void waitOnce() {
+        try {
+            var pipe = Pipe.open();
+            var waiting = Thread.ofVirtual().start(() -> {
+                try (var source = pipe.source()) {
+                    source.read(ByteBuffer.allocate(1));
+                } catch (IOException noOctet) {
+                    // it has waited, and that is all we want
+                }
+            });
+            while (waiting.getState() != Thread.State.WAITING) sleep(1);
+            pipe.sink().close();
+        } catch (IOException noPipe) {
+            // then there is no descriptor left for a client, either
+        }
     }
 
     private void acceptConnection(ServerSocket listener) throws IOException {

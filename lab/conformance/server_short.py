@@ -16,14 +16,13 @@ from pathlib import Path
 from lab.conformance import wording
 from lab.conformance.dialogue import converse, end, read, send
 from lab.conformance.model import Busy, Case, Failed, Target, Unable
-from lab.conformance.peer import PATIENCE_SHARE, Peer, words_of
+from lab.conformance.peer import PATIENCE_SHARE, Peer
 from lab.conformance.server_program import Running, ServerProgram
 from lab.conformance.server_words import wrong
 
 _SHORT = "An error of accept() or of an allocation is told in one sentence; the connections that there are go on."
 _ALONE = "Append what comes to one buffer that grows by doubling; keep no piece for each segment."
 _STALL = "When a timer fires, look first whether octets have come; only if none have was the peer silent."
-_STOP = "What waits for a slow peer is sent for as long as the stop allows: come back to it when it takes more."
 _ERROR = "The sentences, and which exit status goes with them, are in images/CONTRACT.md, to the letter."
 
 _FEW_DESCRIPTORS = 64  # more than a runtime needs for itself, less than there are clients
@@ -32,7 +31,6 @@ _MIB = 1 << 20
 _LONG_OCTETS = 48 * _MIB
 _LOW_PORT = 7
 _STALL_MS = 500
-_LINES = (b"x" * 999 + b"\n") * 100
 # Programs that change something of themselves and then become the server.
 _BECOME = "; os.execvp(sys.argv[1], sys.argv[1:])"
 _LIMITED = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({_FEW_DESCRIPTORS},) * 2)"
@@ -147,24 +145,6 @@ def _stalled(program: ServerProgram) -> None:
             peer.end()
 
 
-def _reads_at_last(program: ServerProgram) -> None:
-    """A client that does not read until the stop has begun gets what waits for it, and a FIN."""
-    with program.start() as server, Peer(server.target()) as peer:
-        peer.socket.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                peer.socket.send(_LINES)
-        peer.socket.settimeout(program.patience_s)
-        server.process.send_signal(signal.SIGTERM)
-        try:
-            while peer.socket.recv(1 << 20):
-                pass
-        except OSError as error:
-            raise Failed("the answers, then FIN", words_of(error), "SIGTERM") from error
-        if (status := server.ended()) != 0:
-            raise Failed("exit status 0", str(status), "SIGTERM")
-
-
 def _low_port(program: ServerProgram) -> None:
     before = _becoming(program, _NO_LOW_PORTS)
     lowest = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -182,8 +162,6 @@ CASES = [
     Case("octets-alone", "Octets that come alone take no more memory than together", "P24", _ALONE, _octets_alone),
     Case("stalled", "A server that was stopped takes nobody for silent whose octets have come", "P19", _STALL, _stalled,
          alone=True),
-    Case("sigterm-reads-late", "At SIGTERM a client that reads at last gets a FIN and no RST", "P26", _STOP,
-         _reads_at_last, alone=True),
     Case("server-low-port", "A port below 1024 without the right to it: a sentence, status 1", "contract: errors",
          _ERROR, _low_port),
     Case("server-nobodys-address", "An address that can be nobody's: a sentence, status 1", "contract: errors", _ERROR,

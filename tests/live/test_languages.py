@@ -37,10 +37,11 @@ def build(image: str, *words: str) -> str:
     return image
 
 
-def contract_image(language: str) -> str:
-    """The image in which a language's pair is tested."""
+def contract_image(language: str, images: Path = ROOT / "images") -> str:
+    """The image in which a language's pair is tested. images: the folder that has the language's."""
+    dockerfile = str(images / language / "Dockerfile")
     pair = {
-        what: build(f"echolab/{language}-{what}", "-f", f"images/{language}/Dockerfile", "--target", what, "images")
+        what: build(f"echolab/{language}-{what}", "-f", dockerfile, "--target", what, str(images))
         for what in ("server", "client")
     }
     arguments = [word for what, image in pair.items() for word in ("--build-arg", f"{what.upper()}={image}")]
@@ -49,9 +50,14 @@ def contract_image(language: str) -> str:
 
 @pytest.mark.parametrize("language", languages())
 def test_both_programs_keep_to_the_contract(language: str) -> None:
+    keeps_to_the_contract(language, contract_image(language))
+
+
+def keeps_to_the_contract(language: str, image: str) -> None:
+    """Run the kit, and what else there is, in a language's image."""
     done = subprocess.run(
         [
-            *(*CONTAINER, "-v", f"{ROOT}:/lab:ro", "-e", f"ECHO_TEST_LANGUAGE={language}", contract_image(language)),
+            *(*CONTAINER, "-v", f"{ROOT}:/lab:ro", "-e", f"ECHO_TEST_LANGUAGE={language}", image),
             *(f"tests/contract/{name}" for name in TESTS),
         ],
         capture_output=True,
