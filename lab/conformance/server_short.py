@@ -30,7 +30,7 @@ _CLIENTS = 100
 _MIB = 1 << 20
 _LONG_OCTETS = 48 * _MIB
 _LOW_PORT = 7
-_STALL_MS = 500
+_STALL_MS = 600
 # Programs that change something of themselves and then become the server.
 _BECOME = "; os.execvp(sys.argv[1], sys.argv[1:])"
 _LIMITED = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({_FEW_DESCRIPTORS},) * 2)"
@@ -107,18 +107,18 @@ def _no_memory(program: ServerProgram) -> None:
 
 
 def _octets_alone(program: ServerProgram) -> None:
-    """100,000 octets in segments of their own take no more memory than together."""
+    """300,000 octets in segments of their own take no more memory than together."""
     with program.start(before=_becoming(program)) as server, Peer(server.target()) as peer:
         peer.send(b"warm up " * 1000 + b"\n")
         peer.read(b"WARM UP " * 1000 + b"\n")
         before = _memory_octets(server, "VmRSS")
-        for _ in range(100_000):
+        for _ in range(300_000):
             peer.socket.send(b"x")
         peer.send(b"\n")
-        peer.read(b"X" * 100_000 + b"\n")
+        peer.read(b"X" * 300_000 + b"\n")
         grown = (_memory_octets(server, "VmRSS") - before) // _MIB
         if grown >= 24:
-            raise Failed("less than 24 MiB more memory", f"{grown} MiB more", "100,000 octets, one by one")
+            raise Failed("less than 24 MiB more memory", f"{grown} MiB more", "300,000 octets, one by one")
 
 
 def _stalled(program: ServerProgram) -> None:

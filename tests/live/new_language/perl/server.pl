@@ -46,7 +46,7 @@ sub close_connection {    # P16: a FIN, then read on until the peer's, but not f
     shutdown($client, 1);
     my $waiting = IO::Select->new($client);
     my $end     = time + 2;
-    while (time <= $end && $waiting->can_read($stopping ? 0.5 : 1)) {
+    while (time <= $end && $waiting->can_read($stopping ? 0.25 : 1)) {
         my $count = sysread($client, my $thrown_away, 65536) // gone();
         last unless $count;
     }
@@ -157,7 +157,7 @@ sub run {
     print "stopping\n";
     close $listener;
     kill TERM => keys %clients;
-    for (1 .. 40) { last unless %clients; select(undef, undef, undef, 0.02) }
+    for (1 .. 20) { last unless %clients; select(undef, undef, undef, 0.02) }
     kill KILL => keys %clients;
 }
 
