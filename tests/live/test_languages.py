@@ -14,7 +14,8 @@ from tests.interop.matrix import languages
 from tests.live.conftest import ROOT
 from tests.marked import MARK
 
-TESTS = ("test_server.py", "test_server_process.py", "test_client.py", "test_letters.py")
+KIT = ("test_server.py", "test_server_process.py", "test_client.py")
+TESTS = (*KIT, "test_server_short.py", "test_letters.py")
 
 CONTAINER = (
     *("docker", "run", "--rm", "--init", *MARK, "--network", "none", "--sysctl", "net.ipv6.conf.all.disable_ipv6=0"),
