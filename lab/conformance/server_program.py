@@ -162,7 +162,7 @@ class Running:
         if status != 0:
             killed = f" (ended by the signal {-status}, without a handler)" if status < 0 else ""
             raise Failed("exit status 0", f"{status}{killed}", number.name)
-        if took_s > _STOP_S:
+        if took_s > _STOP_S * _crowded():
             raise Failed(f"an end within a second of {number.name}", f"one after {took_s:.1f} s", number.name)
 
     def must_fail(self, status: int, sentence: str) -> None:
@@ -178,6 +178,14 @@ class Running:
                          shown(said.encode(), 400))  # fmt: skip
         if found != status:
             raise Failed(f"exit status {status}", str(found))
+
+
+def _crowded() -> float:
+    """1 on an idle machine; how many want each processor, while more want them than there are."""
+    try:
+        return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    except (AttributeError, OSError):  # not on Windows
+        return 1.0
 
 
 def refused(port: int) -> bool:

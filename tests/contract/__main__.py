@@ -105,8 +105,8 @@ Outcomes = Mapping[str, str]  # by case
 def kit(language: str, option: str, command: str) -> dict[str, str]:
     """The outcome of each case, of a program in its image."""
     words = [*CONTAINER, "-v", f"{ROOT}:/lab:ro", "--entrypoint", "python3", contract_image(language)]
-    words += ["-m", "lab.conformance", "--json", option, command]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
+    words += ["-m", "lab.conformance", "--json", "--patience", "10", option, command]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
     try:
         return {case["case"]: case["outcome"] for case in json.loads(done.stdout)["results"]}
     except (ValueError, KeyError) as error:
