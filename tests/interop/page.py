@@ -20,9 +20,9 @@ INTRO = """# Wire fingerprints: can you tell the language from the packets?
 Made by `python3 -m tests.interop.fingerprint --write docs/fingerprint.md`. {pairs} of server and client, each in a lab
 of its own, each with five dialogues: the *demo* (a line, its answer, and so on, then `quit`), a *pipelined*
 conversation of 20.8 kB through a pipe, a *paced* one, octet by octet (the servers' time of silence set to
-20 ms for it), a person who presses *Ctrl-C*, and one who does so while an answer lies unread (in {unread}). tshark
-counted; the lab's own JSON of the same sessions had to say the same; every capture is certified. The hosts are Linux, with delayed ACKs of
-40 ms, congestion control reno, offloads off, an Ethernet MTU of 1500.
+20 ms for it), a person who presses *Ctrl-C*, and one who does so while an answer lies unread (in {unread}).
+tshark counted; the lab's own JSON of the same sessions had to say the same; every capture is certified. The hosts are
+Linux, with delayed ACKs of 40 ms, congestion control reno, offloads off, an Ethernet MTU of 1500.
 
 The short answer: mostly not. Nearly all that a capture shows is the kernel's work, and the programs share it. What the
 languages do differently is in the tables for servers and clients; why, below them.
