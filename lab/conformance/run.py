@@ -18,6 +18,7 @@ from lab.conformance import (
     server_life,
     server_load,
     server_process,
+    server_short,
     server_text,
     server_words,
     terminal,
@@ -41,7 +42,7 @@ def server_cases() -> list[Case]:
 
 def process_cases() -> list[Case]:
     """All cases for servers that the kit can start itself: signals, log, settings, errors."""
-    return [*server_process.CASES, *server_words.CASES]
+    return [*server_process.CASES, *server_words.CASES, *server_short.CASES]
 
 
 def client_cases() -> list[Case]:

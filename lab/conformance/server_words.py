@@ -62,7 +62,7 @@ def _environment(program: ServerProgram) -> None:
 # ---- What is wrong ----
 
 
-def _wrong(args: Sequence[str], status: int, text: str, env: Mapping[str, str] | None = None) -> Play:
+def wrong(args: Sequence[str], status: int, text: str, env: Mapping[str, str] | None = None) -> Play:
     def play(program: ServerProgram) -> None:
         with program.start(*args, env=env) as server:
             server.must_fail(status, text)
@@ -97,33 +97,33 @@ SETTINGS = [
 ERRORS = [
     *(
         Case(f"server-port-{name}", f"The port {text!r} is none: a sentence, status 2", "contract: errors", _ERROR,
-             _wrong(["--port", text], 2, wording.bad_number("the port", text, 0, 65535)))
+             wrong(["--port", text], 2, wording.bad_number("the port", text, 0, 65535)))
         for name, text in (("word", "abc"), ("high", "65536"), ("sign", "-1"), ("other-digits", "٨٠"))
     ),
     Case("server-port-variable", "ECHO_PORT is no port: a sentence, status 2", "contract: errors", _ERROR,
-         _wrong(["--host", "::"], 2, wording.bad_number("the port", "x", 0, 65535), {"ECHO_PORT": "x"})),
+         wrong(["--host", "::"], 2, wording.bad_number("the port", "x", 0, 65535), {"ECHO_PORT": "x"})),
     Case("server-no-value", "--port without a number: a sentence, status 2", "contract: errors", _ERROR,
-         _wrong(["--port"], 2, f"--port needs a value; {wording.SERVER_USAGE}")),
+         wrong(["--port"], 2, f"--port needs a value; {wording.SERVER_USAGE}")),
     Case("server-no-option", "An unknown option: a sentence, status 2", "contract: errors", _ERROR,
-         _wrong(["--loud"], 2, f'"--loud" is not an option; {wording.SERVER_USAGE}')),
+         wrong(["--loud"], 2, f'"--loud" is not an option; {wording.SERVER_USAGE}')),
     Case("server-no-place", "An argument that is no option: a sentence, status 2", "contract: errors", _ERROR,
-         _wrong(["8080"], 2, f'"8080" is not an option; {wording.SERVER_USAGE}')),
+         wrong(["8080"], 2, f'"8080" is not an option; {wording.SERVER_USAGE}')),
     *(
         Case(f"server-{name}", f"{variable}={text} is out of range: a sentence, status 2", "contract: errors", _ERROR,
-             _wrong(["--port", "0"], 2, wording.bad_number(variable, text, 1, most), {variable: text}))
+             wrong(["--port", "0"], 2, wording.bad_number(variable, text, 1, most), {variable: text}))
         for name, variable, text, most in (("max-line-word", "ECHO_MAX_LINE", "1e6", 1 << 26),
                                            ("max-line-zero", "ECHO_MAX_LINE", "0", 1 << 26),
                                            ("flush-high", "ECHO_FLUSH_MS", "60001", 60_000))
     ),
     Case("server-log-word", "ECHO_LOG=all is none: a sentence, status 2", "contract: errors", _ERROR,
-         _wrong(["--port", "0"], 2, 'ECHO_LOG is "all"; it must be connections or messages', {"ECHO_LOG": "all"})),
+         wrong(["--port", "0"], 2, 'ECHO_LOG is "all"; it must be connections or messages', {"ECHO_LOG": "all"})),
     Case("server-first-wrong-first", "Of several mistakes the first is told", "contract: errors", _ERROR,
-         _wrong(["--port", "x"], 2, wording.bad_number("the port", "x", 0, 65535), {"ECHO_MAX_LINE": "y"})),
+         wrong(["--port", "x"], 2, wording.bad_number("the port", "x", 0, 65535), {"ECHO_MAX_LINE": "y"})),
     Case("server-no-address", "An address that this machine does not have: a sentence, status 1", "contract: errors",
-         _ERROR, _wrong(["--host", "203.0.113.77", "--port", "0"], 1,
+         _ERROR, wrong(["--host", "203.0.113.77", "--port", "0"], 1,
                         "203.0.113.77 is not an address of this machine; choose another with --host")),
     Case("server-no-host", "A name that does not exist: a sentence, status 1", "contract: errors", _ERROR,
-         _wrong(["--host", "no-such-host.invalid", "--port", "0"], 1,
+         wrong(["--host", "no-such-host.invalid", "--port", "0"], 1,
                 'there is no host named "no-such-host.invalid"; check --host')),
     Case("server-port-taken", "A port that another program has: a sentence, status 1", "contract: errors", _ERROR,
          _taken),

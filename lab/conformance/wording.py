@@ -9,6 +9,8 @@ CLOSED = "the server closed the connection"
 TYPE_A_LINE = "type a line and press Enter; quit or Ctrl-D ends"
 RESET = "the server reset the connection, text may be lost; look at the server's log"
 
+NO_DESCRIPTOR = "no file descriptor is left for one more connection; raise the limit (ulimit -n)"
+NO_MEMORY = "no memory is left; give it more, or choose a smaller ECHO_MAX_LINE"
 DISK_FULL = "cannot write to standard output; is the disk full?"
 
 
@@ -65,3 +67,8 @@ def bad_number(name: str, text: str, least: int, most: int) -> str:
 def port_in_use(port: int) -> str:
     """A server's port is another program's."""
     return f"port {port} is in use by another program; stop it, or choose another with --port"
+
+
+def low_port(port: int) -> str:
+    """A server may not have this port."""
+    return f"port {port} is not for this user; choose one from 1024 up with --port"

@@ -86,6 +86,7 @@ FLAWS = {
     "stack-trace": "Shows a stack trace when something is wrong.",
     "wrong-words": "Says what is wrong in its own words, without the next step.",
     "status-1": "Ends with status 1 for a wrong argument.",
+    "accepts-no-more": "Accepts nobody any more after the first error of accept().",
     "one-sentence": "Has one sentence for everything that keeps it from listening.",
     "changes-octets": "Turns CR LF into LF.",
     "no-fin": "Does not end its side when its input has ended.",
@@ -104,8 +105,8 @@ Outcomes = Mapping[str, str]  # by case
 def kit(language: str, option: str, command: str) -> dict[str, str]:
     """The outcome of each case, of a program in its image."""
     words = [*CONTAINER, "-v", f"{ROOT}:/lab:ro", "--entrypoint", "python3", contract_image(language)]
-    words += ["-m", "lab.conformance", "--json", option, command]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
+    words += ["-m", "lab.conformance", "--json", "--patience", "10", option, command]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
     try:
         return {case["case"]: case["outcome"] for case in json.loads(done.stdout)["results"]}
     except (ValueError, KeyError) as error:

@@ -8,6 +8,7 @@ Over the wire it is the RightServer of cheats.py; what is wrong is how it is sta
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from tests.contract.cheats import RightServer
 
 FLAW = sys.argv[1] if __name__ == "__main__" else "right"
 USAGE = "usage: echo-server [--host ADDR] [--port N]"
+NO_DESCRIPTOR = "no file descriptor is left for one more connection; raise the limit (ulimit -n)"
 SIGNALS = {signal.SIGTERM, signal.SIGINT}
 STOP_S = 0.5
 
@@ -59,17 +61,27 @@ class Program(RightServer):
                 self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.listener.bind(found[4])
             self.listener.listen(4096)
-        except socket.gaierror:
+        except (socket.gaierror, UnicodeError):
             fail(1, f'there is no host named "{host}"; check --host')
         except OSError as error:
-            if error.errno == 98 and FLAW != "one-sentence":
+            if error.errno == errno.EADDRINUSE and FLAW != "one-sentence":
                 fail(1, f"port {port} is in use by another program; stop it, or choose another with --port")
-            if error.errno == 99:
+            if error.errno == errno.EACCES:
+                fail(1, f"port {port} is not for this user; choose one from 1024 up with --port")
+            if error.errno == errno.EADDRNOTAVAIL:
                 fail(1, f"{host} is not an address of this machine; choose another with --host")
             fail(1, f"cannot listen on {host} port {port}; choose others with --host and --port")
         self.max_line, self.flush_s, self.messages = max_line, flush_ms / 1000, messages
         self.connections = set()
         self.names: dict[socket.socket, str] = {}
+
+    def accept(self) -> None:
+        while True:
+            super().accept()  # returns at an error
+            if self.listener.fileno() < 0 or FLAW == "accepts-no-more":
+                return
+            print(f"echo-server: {NO_DESCRIPTOR}", file=sys.stderr, flush=True)
+            time.sleep(1)
 
     def silence_s(self) -> float | None:
         return self.flush_s
@@ -146,7 +158,7 @@ def main() -> None:
         given = {option: os.environ.get(f"ECHO_{option[2:].upper()}", "") or value for option, value in given.items()}
     host = given["--host"] or os.environ.get("ECHO_HOST", "") or "::"
     port = number("the port", given["--port"] or os.environ.get("ECHO_PORT", "") or "8080", 0, 65535)
-    max_line = number("ECHO_MAX_LINE", variable("ECHO_MAX_LINE", "1048576"), 1, 1 << 30)
+    max_line = number("ECHO_MAX_LINE", variable("ECHO_MAX_LINE", "1048576"), 1, 1 << 26)
     flush_ms = number("ECHO_FLUSH_MS", variable("ECHO_FLUSH_MS", "200"), 1, 60_000)
     wanted = variable("ECHO_LOG", "connections")
     if wanted not in ("connections", "messages"):

@@ -67,7 +67,16 @@ def server_results(request: pytest.FixtureRequest) -> dict[str, Result]:
 @pytest.fixture(scope="session")
 def process_results(request: pytest.FixtureRequest) -> dict[str, Result]:
     """What the cases on the server's process came to."""
-    only = wanted(request.session.items, "test_the_process")
+    return of_the_process(wanted(request.session.items, "test_the_process"))
+
+
+@pytest.fixture(scope="session")
+def short_results(request: pytest.FixtureRequest) -> dict[str, Result]:
+    """What the cases on what is short came to."""
+    return of_the_process(wanted(request.session.items, "test_what_is_short"))
+
+
+def of_the_process(only: list[str]) -> dict[str, Result]:
     return {result.case: result for result in run_process_cases(server_command(), only=only)}
 
 

@@ -11,7 +11,8 @@ import pytest
 from lab.conformance import Result, process_cases, run_process_cases
 from lab.conformance.output import told
 
-ALL = {case.id for case in process_cases()}
+# So right is no program of 160 lines: a sentence when no memory is left, each read in the log.
+ALL = {case.id for case in process_cases()} - {"no-memory", "stalled"}
 PANEL = {"sigterm", "both-versions", "server-help", "server-port-word"}
 WRONG = {"server-port-word", "server-flush-high", "server-log-word", "server-no-option"}
 LISTENS = {"server-port-taken", "server-no-address"}
@@ -32,6 +33,7 @@ FAULTS: dict[str, tuple[set[str], set[str]]] = {
     "stack-trace": (WRONG | LISTENS, PANEL),
     "wrong-words": (WRONG | LISTENS, PANEL),
     "status-1": (WRONG, PANEL | LISTENS),
+    "accepts-no-more": ({"no-descriptor"}, PANEL),
     "one-sentence": ({"server-port-taken"}, PANEL | LISTENS),
 }
 

@@ -20,9 +20,9 @@ INTRO = """# Wire fingerprints: can you tell the language from the packets?
 Made by `python3 -m tests.interop.fingerprint --write docs/fingerprint.md`. {pairs} of server and client, each in a lab
 of its own, each with five dialogues: the *demo* (a line, its answer, and so on, then `quit`), a *pipelined*
 conversation of 20.8 kB through a pipe, a *paced* one, octet by octet (the servers' time of silence set to
-20 ms for it), a person who presses *Ctrl-C*, and one who does so while an answer lies unread. tshark counted; the lab's
-own JSON of the same sessions had to say the same; every capture is certified. The hosts are Linux, with delayed ACKs of
-40 ms, congestion control reno, offloads off, an Ethernet MTU of 1500.
+20 ms for it), a person who presses *Ctrl-C*, and one who does so while an answer lies unread (in {unread}).
+tshark counted; the lab's own JSON of the same sessions had to say the same; every capture is certified. The hosts are
+Linux, with delayed ACKs of 40 ms, congestion control reno, offloads off, an Ethernet MTU of 1500.
 
 The short answer: mostly not. Nearly all that a capture shows is the kernel's work, and the programs share it. What the
 languages do differently is in the tables for servers and clients; why, below them.
@@ -77,7 +77,9 @@ def merged(old: list[Cell], new: list[Cell]) -> list[Cell]:
 def render(cells: list[Cell], root: Path = ROOT) -> str:
     """The whole page. Raises PlaceError if a line that it should link to can't be found."""
     good = [cell for cell in cells if not cell.problem]
-    parts = [INTRO.format(pairs=f"{len(good)} pairs"), same(good)]
+    unread = sum(1 for cell in good if "client-unread" in cell.values)
+    of_them = "all pairs" if unread == len(good) else f"{unread} of the pairs"
+    parts = [INTRO.format(pairs=f"{len(good)} pairs", unread=of_them), same(good)]
     for side, heading in SIDES.items():
         parts.append(heading + table(side, good))
     parts += [LEGEND, WHY, *(paragraph(reason, good, root) for reason in REASONS)]

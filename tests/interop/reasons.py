@@ -51,6 +51,7 @@ def ctrl_c(cells: Cells) -> str:
     Ctrl-C came, and only then might it go on."""
     found = groups("client-unread", cells)
     resets, fins = found.pop("RST", []), found.pop("FIN alone", [])
+    found.pop("–", [])  # not measured
     if resets:
         text += f" Clients in {listed(resets)} end with a RST then."
     if fins:

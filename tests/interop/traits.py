@@ -117,7 +117,7 @@ TRAITS = (
     Trait("server-input-end", "server", "after the client's FIN", "closing", closing_by("paced")),
     Trait("client-race", "client", "`quit` and the input's end together", "race", closing_by("pipelined")),
     Trait("client-ctrl-c", "client", "its end at Ctrl-C", "ctrl-c", last_word("ctrl-c", "client")),
-    Trait("client-unread", "client", "the same, an answer unread", "ctrl-c", last_word("unread", "client")),
+    Trait("client-unread", "client", "its end at Ctrl-C, an answer unread", "ctrl-c", last_word("unread", "client")),
     Trait("client-ctrl-c-closing", "client", "after Ctrl-C", "closing", closing_by("ctrl-c")),
     *both("window", "largest window, octets", "window", lambda side: str(side["window_max_bytes"]), "pipelined"),
 )

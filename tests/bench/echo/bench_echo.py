@@ -69,7 +69,7 @@ def main() -> int:
             judge("crowds", page.crowds(servers), lambda one: targets.missed_crowd(one.facts, wanted.idle))
         if "deaf" in parts:
             for server in servers:
-                measure.measure_deaf(server, wanted.pairs, wanted.seconds)
+                measure.measure_deaf(server, wanted.pairs, wanted.seconds / 2)
             judge("deaf", page.deaf(servers), lambda one: targets.missed_deaf(one.facts["deaf"]))
         if "sessions" in parts:
             for server in servers:

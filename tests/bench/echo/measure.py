@@ -7,11 +7,9 @@ import sys
 from typing import Any
 
 from tests.bench.echo.stand import (
-    ASKERS_CPU,
     BASE,
     Server,
     asking,
-    awake,
     build,
     pinned,
     probe,
@@ -33,13 +31,11 @@ def measure_trips(servers: list[Server], rounds: int, seconds: float) -> list[di
     for server in servers:
         probe(server, "ping", AT_ONCE, 2)  # compilers that work while the program runs have seen it by then
     found = []
-    with awake(), pinned(servers):
+    with pinned(servers):
         for number, order in enumerate(shuffled([YARDSTICK, *by_name], rounds)):
             found.append(
                 {
-                    name: sockperf(seconds)
-                    if name == YARDSTICK
-                    else probe(by_name[name], "ping", 1, seconds, cpus=ASKERS_CPU)
+                    name: sockperf(seconds) if name == YARDSTICK else probe(by_name[name], "ping", 1, seconds)
                     for name in order
                 }
             )
@@ -82,7 +78,7 @@ def measure_deaf(server: Server, pairs: int, seconds: float) -> None:
 def measure_lives(server: Server, total: int) -> None:
     """Session after session, by a server that has just been started; what it keeps of them."""
     restart(server)
-    probe(server, "sessions", AT_ONCE, max(1, total // 4))
+    probe(server, "sessions", AT_ONCE, max(1, total // 2))
     early = {"mib": server.settled_mib(), "descriptors": server.descriptors()}
     told = probe(server, "sessions", AT_ONCE, total)
     descriptors = server.settled_descriptors(early["descriptors"])

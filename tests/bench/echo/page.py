@@ -44,7 +44,7 @@ medians. At most {deaf_ratio:g} times the round trip, and {deaf_mib:.0f} MiB.
 ## Sessions
 
 Connect, `hello`, `quit`, both answers, the server's FIN, ours: {sessions:,} times, 50 at a time, by a server that has
-just been started and has had a quarter as many. Memory and descriptors before and after. Descriptors must be the same,
+just been started and has had half as many. Memory and descriptors before and after. Descriptors must be the same,
 and no more than {kept} octets of memory may stay of each session.
 
 {lives}
