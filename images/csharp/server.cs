@@ -158,7 +158,11 @@ sealed class Connection
     void Receive()
     {
         if (arrival.IsCompleted) {
-            arrival.GetAwaiter().GetResult(); // throws if a RST has come: that is told only once, here or below
+            try {
+                arrival.GetAwaiter().GetResult(); // throws if a RST has come: that is told only once, here or below
+            } catch (SocketException early) when (early.SocketErrorCode == SocketError.WouldBlock) {
+                // what had arrived we have taken before, while this was still on its way to tell us
+            }
             arrival = null;
         }
         SocketError error;

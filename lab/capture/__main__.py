@@ -8,6 +8,7 @@ nothing is read from the ring, and no file is written, before every privilege is
 from __future__ import annotations
 
 import contextlib
+import gc
 import ipaddress
 import os
 import resource
@@ -20,7 +21,7 @@ from pathlib import Path
 from lab import __version__
 from lab.capture import facts, privileges, settings
 from lab.capture.errors import TapError
-from lab.capture.filter import EXPRESSION
+from lab.capture.filter import EXPRESSION, LEFT_OUT_TOO
 from lab.capture.mend import mend
 from lab.capture.ready import SignOfLife
 from lab.capture.ring import Ring
@@ -64,6 +65,9 @@ def _run(wanted: settings.Settings) -> int:
     from lab.session.limits import Limits
     from lab.session.tracker import Tracker
 
+    # What is loaded stays: no need to look through it for garbage, and little of what comes makes any.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     tracker = Tracker(Limits(idle_ns=wanted.idle_s * 1_000_000_000), names)
     style = Style(LADDER_WIDTH, colour=sys.stdout.isatty())
     log = SessionLog(_say, time.monotonic, style, wanted.ladders)
@@ -136,7 +140,7 @@ def _store(wanted: settings.Settings, host: facts.Interface, ring: Ring, names: 
         section=SectionFacts(hardware=hardware, os=system, application=f"Echo Lab {__version__} ({wanted.tap})"),
         interface=InterfaceFacts(
             name=host.name,
-            description=f"{host.name} of the echo {who}, MTU {host.mtu_bytes}, {offloads}",
+            description=f"{host.name} of the echo {who}, MTU {host.mtu_bytes}, {offloads}; {LEFT_OUT_TOO}",
             filter=EXPRESSION,
             mac=bytes.fromhex(host.mac.replace(":", "")),
             ipv4=tuple(ipaddress.IPv4Interface(a) for a in host.ipv4),

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from lab.store.forms import NUMBER, Form
 
-_ROLES = (("client", "server"), ("server", "client"))
+_ROLES = ("client", "server")
 FORMS = (
-    *(Form(f"Data: octets {NUMBER} to {NUMBER} of the {own}'s stream.") for own, _ in _ROLES),
-    *(
-        Form(f"Data: octets {NUMBER} to {NUMBER} of the {own}'s stream; ACK up to {NUMBER} of the {peer}'s.")
-        for own, peer in _ROLES
-    ),
-    *(Form(f"ACK: the {own} has the {peer}'s octets up to {NUMBER}.") for own, peer in _ROLES),
+    *(Form(f"The {own}'s data, octets {NUMBER} to {NUMBER}.") for own in _ROLES),
+    *(Form(f"The {own}'s data, octets {NUMBER} to {NUMBER}; ACK up to {NUMBER}.") for own in _ROLES),
+    *(Form(f"ACK from the {own}: it has all octets up to {NUMBER}.") for own in _ROLES),
 )

@@ -3,8 +3,8 @@
 Kept: TCP, ARP, ICMP, ICMPv6 (errors, echo, and the neighbour discovery that is IPv6's ARP), later fragments of IPv4
 (they have no TCP header, so ``tcp`` alone would lose them) and IPv6 packets whose TCP header stands behind extension
 headers. Left out: UDP, router solicitations and advertisements and multicast listener reports, which hosts send by
-themselves and no session needs. The kernel runs the filter before it copies a frame to the ring, so what is left out
-costs nothing and counts as no drop.
+themselves and no session needs; frames for another station and frames with a VLAN tag (NOT_OURS). The kernel runs the
+filter before it copies a frame to the ring, so what is left out costs nothing and counts as no drop.
 
 Scapy and libpcap compile it. For the lab's own expression that has been done beforehand (lab/capture/program.py,
 written by ``python -m lab.capture.filter``): loading Scapy takes a quarter of a second, and the tap wants to be ready
@@ -37,6 +37,8 @@ NOT_OURS = (
 that has lost a station sends its frames to everybody; a host that is not meant throws them away, and a capture that
 shows them says that something arrived which never did. So is a frame with a VLAN tag: it belongs to another network,
 and as Linux takes the tag off before a packet socket sees the frame, it would look like one of this."""
+LEFT_OUT_TOO = "left out: frames for another station, frames with a VLAN tag"
+"""The same in words, for the interface description."""
 
 DLT_EN10MB = 1
 BPF_RET_K = 0x06

@@ -38,11 +38,19 @@ Losing = Callable[[], None]
 
 
 class Intake(Protocol):
-    """What the tap asks of it. take: frames of at most so many blocks. settle: a turn is over, nothing may wait longer
-    than it should. empty: nothing waits any more. forget: a session has been closed. finish: the tap ends."""
+    """What the tap asks of it.
+
+    busy: frames came many at once, the last time. take: frames of at most so many blocks. settle: a turn is over,
+    nothing may wait longer than it should. catch_up: no frame may wait whose session the tracker does not know yet.
+    empty: nothing waits any more. forget: nothing of this session waits any more, nor is anything remembered. finish:
+    the tap ends.
+    """
+
+    busy: bool
 
     def take(self, blocks: int) -> None: ...
     def settle(self) -> None: ...
+    def catch_up(self) -> None: ...
     def empty(self) -> None: ...
     def forget(self, session: Session) -> None: ...
     def finish(self) -> None: ...
@@ -66,9 +74,11 @@ class Direct:
     def __init__(self, ring: Ring, tracker: Tracker, act: Act, lane: NativeLane, seen: Seen, losing: Losing) -> None:
         self._ring, self._tracker, self._act, self._lane, self._seen = ring, tracker, act, lane, seen
         self._losing = losing
+        self.busy = False
 
     def take(self, blocks: int) -> None:
         ring, lane = self._ring, self._lane
+        self.busy = False
         for _ in range(blocks):
             block = ring.block()
             if block is None:
@@ -76,7 +86,9 @@ class Direct:
             losing = ring.losing
             if losing:
                 self._losing()
-            if block.frames < FEW_FRAMES_A_BLOCK and not lane.armed:
+            many = block.frames >= FEW_FRAMES_A_BLOCK
+            self.busy |= many
+            if not many and not lane.armed:
                 for frame in ring.frames():
                     self._act(self._tracker.feed(frame))
             else:
@@ -88,6 +100,9 @@ class Direct:
 
     def settle(self) -> None:
         self._lane.settle()
+
+    def catch_up(self) -> None:
+        """A session's first frames never wait."""
 
     def empty(self) -> None:
         self._lane.book_all()
@@ -111,9 +126,11 @@ class Spooled:
         self._spool = Spool(SPOOL_BLOCKS)
         self._lane = FastLane(tracker, act, bulk)
         self._since = 0.0
+        self.busy = False
 
     def take(self, blocks: int) -> None:
         spool = self._spool
+        self.busy = False
         while blocks > 0:
             losing = self._ring.losing
             if losing:
@@ -131,6 +148,7 @@ class Spooled:
                 if not spool.frames:
                     self._since = time.monotonic()
                 spool.add(batch)
+            self.busy |= len(batch) >= FEW_FRAMES
             if len(batch):
                 self._seen(int(batch.time_ns[-1]))
             self._ring.release(batch.blocks)
@@ -140,6 +158,9 @@ class Spooled:
     def settle(self) -> None:
         if self._spool.frames < SOON_FRAMES or time.monotonic() - self._since > HOLD_S:
             self.empty()
+
+    def catch_up(self) -> None:
+        self.empty()
 
     def empty(self) -> None:
         if self._spool.frames:

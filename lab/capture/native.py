@@ -38,16 +38,18 @@ MOST_WAITING_BYTES = 96 << 20
 MOST_ROOM_BYTES = 160 << 20
 """Memory of the sessions' buffers above which it is given back."""
 HOLD_S = 0.8
-"""How long a run may wait to be booked and written."""
-ARM_AFTER_FRAMES = 8
-"""A short session is over before arming it has paid."""
+"""How long a run's frames may wait to be written."""
+ARM_AFTER_FRAMES = 4
+"""The handshake and the first text are looked at one by one: their comments say more."""
 FEW_FRAMES = 4096
 """Fewer frames than this in HOLD_S are no load: then every session is given back to the tracker."""
 
 _FRAME = struct.Struct("=IIIIIIHH")  # next_offset, sec, nsec, captured, length, status, mac, net
 _PACKET_TYPE_AT, _OUTGOING = 48 + 10, 4
+_READ = 0x100  # PyBUF_READ: a memory view that cannot be written to
 _END = 16  # numbers of struct End
-_SESSION = struct.Struct(f"={2 * _END + 4}q")
+_SESSION = struct.Struct(f"={2 * _END}q")
+_WAITING = struct.Struct("=qqqqqq")  # frames, last_ns, unwritten, octets_from, octets_used, octets
 _MOST_PARTS = 4  # of a comment: three numbers part it
 _LETTERS = (("A", 1), ("D", 2), ("a", 4), ("d", 8))
 
@@ -82,7 +84,8 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL | None:
         ("lane_waiting", wide, (pointer,)),
         ("lane_room", wide, (pointer,)),
         ("lane_session", pointer, (pointer, number)),
-        ("lane_touched", number, (pointer, pointer)),
+        ("lane_touched", number, (pointer, pointer, number)),
+        ("lane_written", None, (pointer, number)),
     ):
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
@@ -127,6 +130,9 @@ class NativeLane:
         self._changes = 0
         self._frames = 0
         self._since = 0.0
+        self._view_of = ctypes.pythonapi.PyMemoryView_FromMemory
+        self._view_of.restype = ctypes.py_object
+        self._view_of.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
 
     @property
     def armed(self) -> int:
@@ -147,21 +153,29 @@ class NativeLane:
             for number in range(found):
                 self._take_slow(self._slow[number], fresh=self._changes == before)
             if library.lane_waiting(lane) >= MOST_WAITING_BYTES:
-                self.book_all()
+                self.write_all()
 
     def settle(self) -> None:
-        """Between turns: book what has waited long enough; without load give every session back to the tracker."""
+        """Between turns: write what has waited long enough; without load give every session back to the tracker."""
         if not self._frames or time.monotonic() - self._since < HOLD_S:
             return
         if self._frames < FEW_FRAMES:
             self.release_all()
         else:
-            self.book_all()
+            self.write_all()
         self._frames = 0
+
+    def write_all(self) -> None:
+        """Hand out the blocks of all runs. What they come to is booked later, once for many times of writing."""
+        count = self._library.lane_touched(self._lane, self._numbers, False)
+        for number in self._numbers[:count]:
+            self._write(number, self._waiting(number))
+        if self._library.lane_room(self._lane) > MOST_ROOM_BYTES:
+            self.book_all()
 
     def book_all(self) -> None:
         """Book and hand out all runs."""
-        count = self._library.lane_touched(self._lane, self._numbers)
+        count = self._library.lane_touched(self._lane, self._numbers, True)
         for number in self._numbers[:count]:
             self._book(number)
         if self._library.lane_room(self._lane) > MOST_ROOM_BYTES:
@@ -243,17 +257,26 @@ class NativeLane:
             self._number_of[session] = number
             self._changes += 1
 
+    def _waiting(self, number: int) -> tuple[int, ...]:
+        return _WAITING.unpack_from(self._sessions, number * self._stride + _SESSION.size)
+
+    def _write(self, number: int, waiting: tuple[int, ...]) -> None:
+        _frames, last_ns, unwritten, begin, end, octets = waiting
+        if unwritten:
+            blocks = self._view_of(octets + begin, end - begin, _READ)  # written before the library goes on
+            self._bulk(self._armed[number], blocks, unwritten, last_ns)
+            self._library.lane_written(self._lane, number)
+
     def _book(self, number: int) -> None:
-        session = self._armed[number]
-        fields = _SESSION.unpack_from(self._sessions, number * self._stride)
-        frames, last_ns, used, octets = fields[2 * _END :]
+        waiting = self._waiting(number)
+        frames, last_ns, *_, octets = waiting
         if not frames:
             return
-        client, server = self._run(fields[:_END], octets), self._run(fields[_END : 2 * _END], octets)
-        book(session, client, server, last_ns)
+        self._write(number, waiting)
+        session = self._armed[number]
+        fields = _SESSION.unpack_from(self._sessions, number * self._stride)
+        book(session, self._run(fields[:_END], octets), self._run(fields[_END:], octets), last_ns)
         self._tracker.booked(session, last_ns)
-        blocks = (ctypes.c_char * used).from_address(octets)  # written before the library goes on
-        self._bulk(session, memoryview(blocks).cast("B"), frames, last_ns)
         self._library.lane_begin(self._lane, number)
 
     @staticmethod

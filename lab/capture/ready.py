@@ -10,6 +10,8 @@ import os
 import sys
 import time
 
+from lab.capture.errors import TapError
+
 PATH = "/run/tap/ready"
 EVERY_S = 1.0
 STALE_S = 5.0
@@ -27,8 +29,14 @@ class SignOfLife:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + EVERY_S
-            with open(self.path, "w", encoding="ascii"):  # noqa: PTH123 - the probe starts faster without pathlib
-                pass
+            try:
+                with open(self.path, "w", encoding="ascii"):  # noqa: PTH123 - the probe starts faster without pathlib
+                    pass
+            except OSError as error:
+                raise TapError(
+                    f"the tap cannot say that it is alive ({self.path}: {error.strerror}): start it with a tmpfs there,"
+                    " as compose.yaml does"
+                ) from error
 
     def end(self) -> None:
         """Say that the tap captures no more."""

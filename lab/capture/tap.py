@@ -31,7 +31,11 @@ from lab.store.quota import Quota
 from lab.store.sessions import SessionStore
 
 BUSY_WAIT_S = 0.02
-"""How long to sleep for frames while a session is open: its linger must not wait longer."""
+"""How long to sleep for frames while a session is open, so that what waits is written soon."""
+POLL_STEP_S = 0.001
+GATHER_S = 0.01
+"""Under load: how long to let blocks gather, instead of waking up for each of a thousand a second. The ring has room
+for many times that, and who is busy is not in a hurry."""
 IDLE_WAIT_S = 0.25
 BLOCKS_A_TURN = 512
 """Blocks taken before drops are read and files flushed: 64 MiB of frames."""
@@ -80,6 +84,7 @@ class Tap:
         self.frames_received = 0
         self.frames_dropped = 0
         self._dropped_last = 0
+        self._ended: list[str] = []  # for the quota: their files are finished at the end of the turn
 
     def turn(self, wait_s: float) -> None:
         """Wait for frames at most so long, then do one turn."""
@@ -94,12 +99,17 @@ class Tap:
             self._act(self.tracker.tick(now_ns))
         self.store.flush()
         if self.quota is not None:
+            for name in self._ended:
+                self.quota.finished(name)
+            self._ended.clear()
             self.quota.look(time.monotonic())
 
     def run(self, stopping: Callable[[], bool], each_turn: Callable[[], None]) -> None:
         """Turn after turn until told to stop, then take what is left in the ring and end every session as cut."""
         while not stopping():
-            self.turn(BUSY_WAIT_S if self.store.open_sessions else IDLE_WAIT_S)
+            if self.intake.busy:
+                time.sleep(GATHER_S)
+            self.turn(self._patience_s())
             each_turn()
         self.intake.take(self.ring.blocks)
         self.intake.empty()
@@ -108,6 +118,16 @@ class Tap:
         self.intake.finish()
         self.store.close()
         self.log.flush()
+
+    def _patience_s(self) -> float:
+        """How long to sleep for frames: not past the moment at which a session is due to be closed."""
+        if not self.store.open_sessions:
+            return IDLE_WAIT_S
+        if self.store.digesting:
+            return 0.0
+        due_ns = self.tracker.first_due_ns
+        left_s = BUSY_WAIT_S if due_ns is None else (due_ns - self.clock.now_ns()) / 1e9 + POLL_STEP_S
+        return min(BUSY_WAIT_S, max(POLL_STEP_S, left_s))
 
     def _booked(self, session: Session, octets: bytes | memoryview, frames: int, last_ns: int) -> None:
         self.store.handle_run(session, octets, frames, last_ns)
@@ -120,12 +140,15 @@ class Tap:
             self.store.handle(event)
             self.log.handle(event)
             if self.quota is not None and isinstance(event, Closed):
-                self.quota.finished(event.session.name)
+                self._ended.append(event.session.name)
 
     def _losing(self) -> None:
         """The block that is next, or was just taken, bears the kernel's mark."""
         if not self._count_drops():
-            self.intake.empty()
+            self.intake.catch_up()
+            for session in self.tracker.open_sessions:
+                if not session.kernel_drops:
+                    self.intake.forget(session)  # books what waits of it; the others may wait on
             opened = self.tracker.dropped(self._dropped_last, self.clock.now_ns(), only_spared=True)
             self.store.dropped_before(opened, self._dropped_last)
 

@@ -48,7 +48,7 @@ def two_page(found: Comparison, every: list[Rung], sources: Sequence[str], done:
         f'<ol class="findings">{findings}</ol></section>\n'
         '<section aria-labelledby="ladder"><h2 id="ladder">Ladder</h2><p class="help">At each lifeline stands the'
         " frame's number at the tap there. The arrow of a lost segment ends in the middle.</p>"
-        f'<div class="wide" tabindex="0" role="region" aria-label="Ladder">{picture}</div></section>\n'
+        f'<div class="wide" tabindex="0" role="region" aria-label="The drawing">{picture}</div></section>\n'
         f"{_table(found, every, done)}\n</main>\n</body>\n</html>\n"
     )
 

@@ -54,6 +54,11 @@ class Schedule:
         self._looks += 1
         return bool(self._heap) and self._heap[0][0] <= now_ns
 
+    @property
+    def first_ns(self) -> int | None:
+        """Before this nothing is due; None while nothing ever is."""
+        return self._heap[0][0] if self._heap else None
+
     def due(self, now_ns: int) -> list[Session]:
         """The open sessions whose deadline has come; they leave the queue."""
         result: dict[int, Session] = {}

@@ -68,6 +68,11 @@ class Tracker:
         """Whether ``tick`` might close something now."""
         return self._schedule.is_due(now_ns)
 
+    @property
+    def first_due_ns(self) -> int | None:
+        """Before this ``tick`` closes nothing; None while nothing is open."""
+        return self._schedule.first_ns
+
     def session_between(self, source: Endpoint, destination: Endpoint) -> Session | None:
         """The session of these two ends, in either direction, also one that has ended lately; None if none is known."""
         return self._by_ends.get((source, destination))

@@ -16,20 +16,27 @@ the teacher's engine.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from lab.store.files import read_json, without_waiting
 
+LIBRARY = Path(__file__).with_name("_digest.so")
+
 FORMAT = "echolab-digest-1"
 ALGORITHM = "HMAC-SHA256"
 UNSIGNED = "unsigned"
 _CHUNK_BYTES = 128 * 1024
+_TOGETHER = 32
+"""Files open at once while they are digested together."""
 
 State = Literal["genuine", "edited", "other-key", "unsigned", "unreadable"]
 
@@ -55,8 +62,13 @@ class FileDigest:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._digest = hashlib.sha256()
+        self._known = ""
         self.octets = 0
         self.whole = False
+
+    def is_known(self, octets: int, sha256: str) -> None:
+        """Somebody else has digested the file."""
+        self.octets, self._known, self.whole = octets, sha256, True
 
     def go_on(self, octets: int | None = None) -> int:
         """Digest at least so many octets more, or the rest (None). Returns how many it were. Raises OSError."""
@@ -77,7 +89,7 @@ class FileDigest:
     @property
     def sha256(self) -> str:
         """In hexadecimal."""
-        return self._digest.hexdigest()
+        return self._known or self._digest.hexdigest()
 
 
 def file_sha256(path: Path) -> str:
@@ -85,6 +97,40 @@ def file_sha256(path: Path) -> str:
     digest = FileDigest(path)
     digest.go_on()
     return digest.sha256
+
+
+def load_library(path: Path = LIBRARY) -> ctypes.CDLL | None:
+    """Two files in turn, in C (images/lab/native/digest.c); None where it is not there, or not for this processor."""
+    with contextlib.suppress(OSError):
+        library = ctypes.CDLL(str(path))
+        if library.digest_is_here():
+            return library
+    return None
+
+
+def digest_together(digests: Sequence[FileDigest], most_octets: int, library: ctypes.CDLL) -> int:
+    """Digest the first of these files, as many as are no more than so many octets together, in less time than one by
+    one takes. Returns how many octets they have; what cannot be read is left, for ``go_on`` to say why."""
+    total, taken, descriptors, sizes = 0, [], [], []
+    try:
+        for digest in digests[:_TOGETHER]:
+            with contextlib.suppress(OSError):
+                size = os.stat(digest.path).st_size  # noqa: PTH116
+                if digest.octets or digest.whole or total + size > most_octets:
+                    break
+                descriptors.append(without_waiting(str(digest.path), os.O_RDONLY))
+                taken.append(digest)
+                sizes.append(size)
+                total += size
+        found = ctypes.create_string_buffer(32 * len(taken))
+        if library.digest_files((ctypes.c_int * len(taken))(*descriptors), len(taken), found) < len(taken):
+            return 0
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+    for number, (digest, size) in enumerate(zip(taken, sizes, strict=True)):
+        digest.is_known(size, found.raw[32 * number : 32 * number + 32].hex())
+    return total
 
 
 def canonical(facts: Mapping[str, object]) -> bytes:

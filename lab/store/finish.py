@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab.store.digest import FileDigest, sign
+from lab.store.digest import FileDigest, digest_together, load_library, sign
 from lab.store.errors import store_error
 from lab.store.facts import (
     OPEN,
@@ -33,6 +33,7 @@ class DigestQueue:
     def __init__(self) -> None:
         self._waiting: dict[SessionFacts, tuple[LiveSession, FileDigest]] = {}
         self._digested = 0
+        self._library = load_library()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -45,15 +46,21 @@ class DigestQueue:
         return self._waiting.pop(session, (None,))[0]
 
     def next_share(self) -> None:
-        """A flush begins: there is time for another share."""
+        """A flush begins: there is time for another share. What fits into it whole is digested together."""
         self._digested = 0
+        if self._library is not None and len(self._waiting) > 1:
+            digests = [digest for _live, digest in self._waiting.values()]
+            self._digested = digest_together(digests, DIGESTED_A_FLUSH, self._library)
 
     def first(self) -> tuple[LiveSession, FileDigest] | None:
         """Whose turn it is; None if that is nobody, or the share is used up."""
-        return next(iter(self._waiting.values())) if self._waiting and self._digested < DIGESTED_A_FLUSH else None
+        first = next(iter(self._waiting.values()), None)
+        return first if first is not None and (first[1].whole or self._digested < DIGESTED_A_FLUSH) else None
 
     def go_on(self, digest: FileDigest) -> None:
         """Digest what is left of the share, or of the file. Raises StoreError."""
+        if digest.whole:
+            return
         try:
             self._digested += digest.go_on(DIGESTED_A_FLUSH - self._digested)
         except OSError as cause:

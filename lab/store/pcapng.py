@@ -131,6 +131,20 @@ class SessionFile:
             self._gap_in_pending, self._gap = self._gap, 0
         return self._wait(octets, frames)
 
+    def write_blocks(self, octets: bytes | memoryview, frames: int) -> bool:
+        """The same, and written at once, if nothing is in the way of that. Returns whether it was."""
+        if not self._created or self._trim or self._gap or self._pending:
+            return False
+        try:
+            descriptor = self._pool.get(self._path_text).fileno()
+            if not os.fstat(descriptor).st_nlink or os.pwrite(descriptor, octets, self.length_bytes) < len(octets):
+                return False  # append_blocks() and flush() find out why, and write over what was written
+        except OSError:
+            return False
+        self.length_bytes += len(octets)
+        self.frames_written += frames
+        return True
+
     def _wait(self, octets: bytes | memoryview, frames: int) -> int:
         self._pending.append(octets)
         self._pending_frames += frames

@@ -90,6 +90,11 @@ class SessionStore:
         return len(self._live) + len(self._unfinished) + len(self._digesting)
 
     @property
+    def digesting(self) -> bool:
+        """Whether finished captures wait to be digested, with the next flush."""
+        return bool(self._digesting)
+
+    @property
     def pending_bytes(self) -> int:
         """Octets that wait for the next flush()."""
         return self._pending_bytes
@@ -160,6 +165,8 @@ class SessionStore:
         live.last_ns = last_ns
         live.frames += frames
         self.totals.frames += frames
+        if live.told_open and live.file.write_blocks(octets, frames):
+            return
         self._pending_bytes = max(self._pending_bytes - live.file.pending_bytes, 0)
         live.file.append_blocks(octets, frames)
         self._dirty.pop(session, None)
@@ -173,11 +180,11 @@ class SessionStore:
         self._dirty.clear()
         self._pending_bytes = 0
         failed |= not self._tell_some()
-        self._digesting.next_share()
-        failed |= not self._digest_some()
         now_ns = self._clock_ns()
         for live in [one for one in self._closing.values() if is_due(now_ns, one.wait_ns or 0, _LATE_WAIT_NS)]:
             self._finish(live)
+        self._digesting.next_share()
+        failed |= not self._digest_some()
         if self._unfinished and is_due(now_ns, self._next_retry_ns, _RETRY_EVERY_NS):
             failed |= not self._retry(now_ns)
         if is_due(now_ns, self._next_run_facts_ns, _RUN_FACTS_EVERY_NS):
@@ -234,8 +241,7 @@ class SessionStore:
         worked = self._attempt(lambda: self._finish_file(live))
         self.totals.frames_not_written += live.file.frames_not_written - before
         if worked:
-            self._digesting.add(live)
-            self._digest_some()
+            self._digesting.add(live)  # for the flush: many that end together are digested together
         else:
             self._not_finished(live)
 

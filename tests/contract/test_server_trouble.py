@@ -143,7 +143,7 @@ def test_octets_that_come_alone_take_no_more_memory_than_together(start: Start) 
 
 def test_a_busy_server_takes_nobody_for_silent_whose_octets_have_come(start: Start) -> None:
     """P19: stopped for longer than the silence, it must look for octets before it answers what has no end yet."""
-    server = start(ECHO_LOG="messages")
+    server = start(ECHO_LOG="messages", ECHO_FLUSH_MS="600")  # long enough to stop it within
     port = server.target().port
     pause = threading.Event()  # never set: how long the server stands still is what is tested
     with contextlib.ExitStack() as open_ones:
@@ -156,7 +156,7 @@ def test_a_busy_server_takes_nobody_for_silent_whose_octets_have_come(start: Sta
         server.process.send_signal(signal.SIGSTOP)
         for client in clients:
             client.sendall(b"it\n")
-        pause.wait(0.3)
+        pause.wait(0.7)
         server.process.send_signal(signal.SIGCONT)
         for client in clients:
             assert client.makefile("rb").read() == b"Good bye\n"

@@ -30,6 +30,7 @@ from lab.store.reader import parse_capture
 from lab.wire.frame import Frame
 from lab.wire.packet import Arp, Icmp, Packet, Segment
 from lab.wire.parse import parse
+from tests.fuzz import guided
 from tests.fuzz.__main__ import main
 from tests.fuzz.bounds import BoundExceededError, check_bounds
 from tests.fuzz.files import file_octets
@@ -295,6 +296,14 @@ def test_a_sentence_with_a_hole_is_a_find(monkeypatch: pytest.MonkeyPatch, frame
 @pytest.mark.parametrize("path", sorted(FOUND.glob("*.*")), ids=lambda path: path.name)
 def test_what_was_found_once_breaks_nothing_any_more(path: Path) -> None:
     replay(path)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_what_guided_hunts_have_kept_breaks_nothing(part: int) -> None:
+    inputs = guided.corpus()[part::4]
+    assert len(inputs) > 20
+    for octets in inputs:
+        guided.take(octets)
 
 
 def test_sessions_of_plain_traffic_survive_every_way_as_well() -> None:

@@ -108,11 +108,18 @@ class LaneWay(TrackerWay):
         self.lane = FastLane(self.tracker, act, self.bulk)
         self.waiting: list[Frame] = []
         self.booked = 0
+        self.written: dict[Session, int] = {}
 
     def bulk(self, session: Session, octets: bytes | memoryview, frames: int, last_ns: int) -> None:
         assert octets
-        assert last_ns <= session.last_ns
+        self.written[session] = last_ns
         self.booked += frames
+
+    def check_booked(self) -> None:
+        """What was written of a session has reached the session as well, once it is booked."""
+        for session, last_ns in self.written.items():
+            assert last_ns <= session.last_ns
+        self.written.clear()
 
     def take(self, frame: Frame) -> None:
         self.frames += 1
@@ -127,6 +134,7 @@ class LaneWay(TrackerWay):
         self.piles += 1
         self.last_ns = waiting[-1].time_ns
         self.lane.take(pile_of(waiting))
+        self.check_booked()
         act(self.tracker.tick(self.last_ns))
         self.between(waiting[-1])
         check_bounds(self.tracker, self.limits)
@@ -156,7 +164,11 @@ class NativeWay(LaneWay):
         self.piles += 1
         self.last_ns = waiting[-1].time_ns
         self.blocks.take(waiting)
+        if self.piles % 3 and not self.tracker.is_due(self.last_ns):
+            self.blocks.lane.write_all()
+            return
         self.blocks.lane.book_all()
+        self.check_booked()
         self.seen(self.tracker.tick(self.last_ns))
         self.between(waiting[-1])
         check_bounds(self.tracker, self.limits)

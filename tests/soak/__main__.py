@@ -43,6 +43,14 @@ REPEATS = (
         "fuzz", "1,000,000 mutated frames through everything", ("-m", "tests.fuzz", "--frames", "1000000", "--quiet")
     ),
     Repeat(
+        "sanitized",
+        "100,000 mutated frames with the C libraries under address and undefined-behaviour sanitizers",
+        ("-m", "tests.fuzz.sanitized", "--frames", "100000"),
+    ),
+    Repeat(
+        "guided", "fuzzing guided by coverage (atheris), for 5 minutes", ("-m", "tests.fuzz.guided", "--minutes", "5")
+    ),
+    Repeat(
         "oracle",
         "1,000 mixed sessions beside tshark, capinfos and tcptrace",
         ("-m", "tests.oracle", "--sessions", "1000"),

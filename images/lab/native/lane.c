@@ -4,8 +4,8 @@
  * segments are taken that change nothing but counters: the next octets in order, an acknowledgment that goes on, within
  * the window, no flag but ACK and PSH, good checksums, no option but timestamps. Python says between which two ends a
  * session is in that state, and where both ends stand (lane_arm); here each segment is checked against that, added up,
- * and its packet block (pcapng) put behind those of its session. Python takes the sums and the octets from time to time
- * (lane_take_run), or when a segment comes that is not plain. lab/capture/{columns,runs}.py and lab/store/bulk.py do the
+ * and its packet block (pcapng) put behind those of its session. Python writes the blocks from time to time (lane_written),
+ * and takes the sums (lane_begin) when a segment comes that is not plain, or when somebody asks. lab/capture/{columns,runs}.py and lab/store/bulk.py do the
  * same with NumPy where this library is not there; tests hold the two together.
  *
  * Every length is checked before anything is read: a frame is only what the ring's header says that was captured of it.
@@ -17,7 +17,8 @@
 enum { ACK = 0x10, PSH = 0x08 };
 enum { NOT_TCP = 0, KEYED = 1, PLAIN = 2 }; /* what is known of a frame */
 enum { SLOTS = 1 << 15, MOST_SESSIONS = 1 << 14, FORMS = 6, PLACES = 3 };
-enum { HEAD = 28, TAIL = 16, DIGITS = 12, GROUP = 32, AHEAD = 2048, LINE = 64 };
+enum { HEAD = 28, TAIL = 16, DIGITS = 12, GROUP = 16, AHEAD = 2048, LINE = 64, PIECE = 16 };
+enum { MOST_KEPT = 4096 }; /* LINE_BYTES of lab.session.observe: a longer text is not compared with its echo */
 #define LARGEST_NUMBER 999999999999LL
 
 /* Where the parts of struct tpacket3_hdr and of the sockaddr_ll behind it lie (packet_mmap.rst). */
@@ -47,7 +48,9 @@ typedef struct {
     End ends[2];         /* client, server */
     int64_t frames;      /* in this run */
     int64_t last_ns;     /* the latest frame's time */
-    int64_t octets_used; /* blocks of this run */
+    int64_t unwritten;   /* frames of this run whose blocks still wait here, */
+    int64_t octets_from; /* from this place in octets */
+    int64_t octets_used; /* to this one; before them lie payloads that are kept */
     uint8_t *octets;
     int64_t octets_room;
     uint64_t key[5];     /* smaller end's address, larger one's, ports and version */
@@ -153,8 +156,8 @@ static void read_segment(const uint8_t *frame, int64_t captured, int64_t length,
     tcp = frame + tcp_at;
     s->what = KEYED;
     ports[0] = get16(tcp), ports[1] = get16(tcp + 2);
-    int order = memcmp(&s->key[0], &s->key[2], 16);
-    s->from_larger = order > 0 || (order == 0 && ports[0] > ports[1]);
+    int same_high = s->key[0] == s->key[2], same = same_high && s->key[1] == s->key[3];
+    s->from_larger = same ? ports[0] > ports[1] : same_high ? s->key[1] > s->key[3] : s->key[0] > s->key[2];
     if (s->from_larger) {
         uint64_t high = s->key[0], low = s->key[1];
         s->key[0] = s->key[2], s->key[1] = s->key[3];
@@ -186,13 +189,21 @@ static uint32_t slot_of(const uint64_t key[5])
     return (uint32_t)(mixed >> 32) & (SLOTS - 1);
 }
 
+static int same_key(const uint64_t one[5], const uint64_t other[5])
+{
+    uint64_t differ = 0;
+    for (int i = 0; i < 5; i++)
+        differ |= one[i] ^ other[i];
+    return !differ;
+}
+
 static int32_t find(const Lane *lane, const uint64_t key[5], uint32_t slot)
 {
     for (;; slot = (slot + 1) & (SLOTS - 1)) {
         int32_t number = lane->slots[slot] - 1;
         if (number < 0)
             return -1;
-        if (!memcmp(lane->sessions[number].key, key, 40))
+        if (same_key(lane->sessions[number].key, key))
             return number;
     }
 }
@@ -202,28 +213,38 @@ static int64_t difference(uint32_t number, int64_t reference) /* the shorter way
     return (int32_t)(number - (uint32_t)reference);
 }
 
+/* The number's digits. */
 static uint8_t *put_number(uint8_t *at, int64_t number)
 {
-    uint8_t digits[DIGITS], *first = digits + DIGITS;
-    uint64_t rest = (uint64_t)number;
-    for (; rest > 0xFFFFFFFF; rest /= 10)
-        *--first = (uint8_t)('0' + rest % 10);
-    uint32_t small = (uint32_t)rest; /* divides faster */
-    do
-        *--first = (uint8_t)('0' + small % 10);
-    while (small /= 10);
-    while (first < digits + DIGITS)
-        *at++ = *first++;
-    return at;
+    static const uint32_t tens[] = {10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
+    uint32_t small = (uint32_t)number; /* divides faster */
+    int digits = 1;
+
+    if (number > 0x7FFFFFFF) {
+        at = put_number(at, number / 1000000000);
+        small = (uint32_t)(number % 1000000000), digits = 9;
+    } else
+        while (digits < 10 && small >= tens[digits - 1])
+            digits++;
+    for (uint8_t *last = at + digits; last > at; small /= 10)
+        *--last = (uint8_t)('0' + small % 10);
+    return at + digits;
 }
 
-/* The form's text with its numbers; returns its length. There is room for most_bytes. */
+/* Text of a form; up to PIECE octets behind it are read and written as well. */
+static uint8_t *put_part(uint8_t *at, const uint8_t *text, int32_t bytes)
+{
+    for (int32_t done = 0; done < bytes; done += PIECE)
+        memcpy(at + done, text + done, PIECE);
+    return at + bytes;
+}
+
+/* The form's text with its numbers; returns its length. There is room for most_bytes and a PIECE. */
 static int64_t put_text(uint8_t *at, const Form *form, const int64_t *numbers)
 {
     uint8_t *end = at;
     for (int i = 0;; i++) {
-        memcpy(end, form->parts[i], (size_t)form->bytes[i]);
-        end += form->bytes[i];
+        end = put_part(end, form->parts[i], form->bytes[i]);
         if (i == form->numbers)
             return end - at;
         end = put_number(end, numbers[i]);
@@ -235,7 +256,7 @@ static int write_block(Lane *lane, Session *session, const uint8_t *header, cons
                        const int64_t *numbers)
 {
     int64_t captured = host32(header + CAPTURED), padded = (captured + 3) & ~3;
-    int64_t most = HEAD + padded + 4 + form->most_bytes + 3 + TAIL;
+    int64_t most = HEAD + padded + 4 + form->most_bytes + PIECE + TAIL;
     if (session->octets_used + most > session->octets_room) {
         int64_t room = session->octets_room ? 2 * session->octets_room : 8192;
         while (room < session->octets_used + most)
@@ -253,7 +274,7 @@ static int write_block(Lane *lane, Session *session, const uint8_t *header, cons
     memcpy(at + HEAD, frame, (size_t)captured);
     int64_t text = put_text(text_at, form, numbers), text_padded = (text + 3) & ~3;
     int64_t size = HEAD + padded + 4 + text_padded + TAIL;
-    memset(text_at + text, 0, (size_t)(text_padded - text));
+    put32(text_at + text, 0); /* pads it, too; what follows is written over it */
     put32(at, 6), put32(at + 4, (uint32_t)size), put32(at + 8, 0);
     put32(at + 12, (uint32_t)(time_ns >> 32)), put32(at + 16, (uint32_t)time_ns);
     put32(at + 20, (uint32_t)captured), put32(at + 24, host32(header + LENGTH));
@@ -300,7 +321,7 @@ static int take(Lane *lane, int32_t number, const Segment *s, const uint8_t *hea
 
     if (!session->listed)
         session->listed = 1, lane->touched[lane->touched_count++] = number;
-    session->frames++;
+    session->frames++, session->unwritten++;
     int64_t time_ns = (int64_t)host32(header + SECONDS) * 1000000000 + host32(header + NANOSECONDS);
     session->last_ns = time_ns;
     own->frames++;
@@ -379,12 +400,12 @@ int32_t lane_look(Lane *lane, const uint8_t *memory, int64_t *at, int32_t *left,
         for (int i = 0; i < count; i++) {
             int32_t likely = lane->slots[slots[i]] - 1;
             if (likely >= 0)
-                ask_for(&lane->sessions[likely], sizeof(Session), 1);
+                ask_for(&lane->sessions[likely], sizeof(Session), 0);
         }
         for (int i = 0; i < count; i++) {
             numbers[i] = segments[i].what ? find(lane, segments[i].key, slots[i]) : -1;
             if (numbers[i] >= 0)
-                ask_for(lane->sessions[numbers[i]].octets + lane->sessions[numbers[i]].octets_used, 5 * LINE, 1);
+                ask_for(lane->sessions[numbers[i]].octets + lane->sessions[numbers[i]].octets_used, 6 * LINE, 1);
         }
         for (int i = 0; i < count; i++)
             found += !settle(lane, memory, places[i], &segments[i], numbers[i], &slow[found]);
@@ -439,12 +460,34 @@ int32_t lane_arm(Lane *lane, const uint8_t *memory, int64_t at, int32_t from_ser
     return number;
 }
 
-/* The run of a session has been taken: begin another one where it ended. */
+/* The blocks of a session have been written. The last text of either end is kept, for the sums speak of it. */
+void lane_written(Lane *lane, int32_t number)
+{
+    Session *session = &lane->sessions[number];
+    End *first = &session->ends[0], *second = &session->ends[1];
+    int64_t kept = 0;
+
+    lane->waiting_bytes -= session->octets_used - session->octets_from;
+    if (first->last_payload_at > second->last_payload_at)
+        first = second, second = &session->ends[0];
+    for (End *end = first;; end = second) { /* in the order in which they lie: so neither is written over */
+        if (end->last_payload_bytes <= MOST_KEPT) {
+            memmove(session->octets + kept, session->octets + end->last_payload_at, (size_t)end->last_payload_bytes);
+            end->last_payload_at = kept, kept += end->last_payload_bytes;
+        }
+        if (end == second)
+            break;
+    }
+    session->unwritten = 0;
+    session->octets_from = session->octets_used = kept;
+}
+
+/* The run of a session has been written and taken: begin another one where it ended. */
 void lane_begin(Lane *lane, int32_t number)
 {
     Session *session = &lane->sessions[number];
-    lane->waiting_bytes -= session->octets_used;
-    session->frames = session->octets_used = 0;
+    lane->waiting_bytes -= session->octets_used - session->octets_from;
+    session->frames = session->unwritten = session->octets_from = session->octets_used = 0;
     session->known_letters |= session->new_letters, session->new_letters = 0;
     for (int side = 0; side < 2; side++) {
         End *end = &session->ends[side];
@@ -509,7 +552,7 @@ Lane *lane_new(const uint8_t *texts, const int32_t *bytes)
         return NULL;
     for (int i = 0; i < FORMS * (PLACES + 1); i++)
         total += bytes[i] > 0 ? bytes[i] : 0;
-    lane->texts = malloc((size_t)total);
+    lane->texts = malloc((size_t)total + PIECE);
     lane->slots = calloc(SLOTS, sizeof *lane->slots);
     lane->sessions = calloc(MOST_SESSIONS, sizeof *lane->sessions);
     lane->free = malloc(MOST_SESSIONS * sizeof *lane->free);
@@ -538,16 +581,16 @@ int64_t lane_waiting(const Lane *lane) { return lane->waiting_bytes; }
 int64_t lane_room(const Lane *lane) { return lane->room_bytes; }
 Session *lane_session(Lane *lane, int32_t number) { return &lane->sessions[number]; }
 
-/* Which sessions have a run; the list begins anew. */
-int32_t lane_touched(Lane *lane, int32_t *numbers)
+/* Which sessions have a run. to_book: the list begins anew; else only those with blocks to be written. */
+int32_t lane_touched(Lane *lane, int32_t *numbers, int32_t to_book)
 {
     int32_t count = 0;
     for (int32_t i = 0; i < lane->touched_count; i++) {
         Session *session = &lane->sessions[lane->touched[i]];
-        session->listed = 0;
-        if (session->in_use && session->frames)
+        session->listed = session->listed && !to_book;
+        if (session->in_use && (to_book ? session->frames : session->unwritten))
             numbers[count++] = lane->touched[i];
     }
-    lane->touched_count = 0;
+    lane->touched_count = to_book ? 0 : lane->touched_count;
     return count;
 }

@@ -12,6 +12,7 @@ import sys
 import threading
 
 SERVER = ("server", 7)
+AT_THE_DOOR = 500
 
 
 def big(mebibytes: int) -> None:
@@ -42,14 +43,16 @@ def sequence(count: int) -> None:
 
 
 async def together(count: int) -> None:
-    """So many sessions that are all open at once."""
+    """So many sessions that are all open at once. They begin a few hundred at a time: a listener's queue is short."""
     everybody = asyncio.Barrier(count)
+    door = asyncio.Semaphore(AT_THE_DOOR)
 
     async def one() -> None:
-        reader, writer = await asyncio.open_connection(*SERVER)
-        writer.write(b"hello\n")
-        if await reader.readline() != b"HELLO\n":
-            raise SystemExit("a wrong answer")
+        async with door:
+            reader, writer = await asyncio.open_connection(*SERVER)
+            writer.write(b"hello\n")
+            if await reader.readline() != b"HELLO\n":
+                raise SystemExit("a wrong answer")
         await everybody.wait()
         writer.write(b"quit\n")
         await reader.read()

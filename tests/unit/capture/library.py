@@ -1,8 +1,10 @@
-"""The tap's C library for tests: compiled here where there is a compiler, else taken out of the lab's image."""
+"""The tap's C libraries for tests: compiled here where there is a compiler, else taken out of the lab's image."""
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import os
 import shutil
 import struct
 import subprocess
@@ -16,18 +18,27 @@ from lab.wire.frame import Direction, Frame
 from tests.marked import MARK
 
 ROOT = Path(__file__).resolve().parents[3]
-SOURCE = ROOT / "images" / "lab" / "native" / "lane.c"
-IN_IMAGE = "/usr/local/lib/echolab/lab/capture/_lane.so"
+SOURCES = ROOT / "images" / "lab" / "native"
+IN_IMAGE = {
+    "lane": "/usr/local/lib/echolab/lab/capture/_lane.so",
+    "digest": "/usr/local/lib/echolab/lab/store/_digest.so",
+}
+SANITIZE = "ECHO_SANITIZE"
+"""Set to anything: the libraries are compiled with the sanitizers (tests.fuzz.sanitized sets it and what they need)."""
 
 
-def make_library(folder: Path) -> Path:
-    """The library's file, in this folder."""
-    path = folder / "_lane.so"
+def make_library(folder: Path, name: str = "lane") -> Path:
+    """A library's file, in this folder."""
+    path = folder / f"_{name}.so"
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler:
-        words = [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", str(path), str(SOURCE)]
+        words = [compiler, "-O3", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+        if os.environ.get(SANITIZE):
+            words += ["-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+        words += ["-o", str(path), str(SOURCES / f"{name}.c")]
     else:
-        words = ["docker", "run", "--rm", *MARK, "--network", "none", "echolab/lab", "cat", IN_IMAGE]
+        assert not os.environ.get(SANITIZE), "the sanitizers need a C compiler: install gcc"
+        words = ["docker", "run", "--rm", *MARK, "--network", "none", "echolab/lab", "cat", IN_IMAGE[name]]
     done = subprocess.run(words, capture_output=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     if not compiler:
@@ -35,11 +46,18 @@ def make_library(folder: Path) -> Path:
     return path
 
 
+@lru_cache(maxsize=2)
+def made(name: str) -> Path:
+    """The library's file, made once a run, in a folder that goes when Python ends."""
+    folder = tempfile.TemporaryDirectory(prefix="echolab-native-")
+    atexit.register(folder.cleanup)
+    return make_library(Path(folder.name), name)
+
+
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL:
-    """The library, made once a run."""
-    with tempfile.TemporaryDirectory(prefix="echolab-lane-") as folder:
-        found = load(make_library(Path(folder)))
+    """The lane, ready for use."""
+    found = load(made("lane"))
     assert found is not None
     return found
 

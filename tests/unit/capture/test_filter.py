@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (
@@ -18,11 +20,16 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
 
 from lab.capture.errors import TapError
-from lab.capture.filter import EXPRESSION, SockFilter, compile_program, compiled
+from lab.capture.filter import EXPRESSION, NOT_OURS, SockFilter, compile_program, compiled
+from lab.capture.ring import SO_ATTACH_FILTER, SockFprog
 
 
-def run(program: list[SockFilter], octets: bytes) -> int:
-    """The classic BPF machine, as far as libpcap's programs for this filter use it: returns how many octets to keep."""
+def run(program: list[SockFilter], octets: bytes, packet_type: int = 0, tagged: bool = False) -> int:
+    """The classic BPF machine, as far as libpcap's programs for this filter use it: returns how many octets to keep.
+
+    packet_type, tagged: what the kernel knows beside the octets (linux/if_packet.h; whether it took a VLAN tag off).
+    """
+    known = {0xFFFFF000 + 4: packet_type, 0xFFFFF000 + 48: int(tagged)}
     accumulator, at = 0, 0
     while True:
         op = program[at]
@@ -30,7 +37,9 @@ def run(program: list[SockFilter], octets: bytes) -> int:
         if op.code == 0x06:  # ret k
             return int(op.k)
         size = {0x28: 2, 0x30: 1, 0x20: 4}.get(op.code)
-        if size:  # load half, byte, word at k
+        if op.k in known:
+            accumulator = known[op.k]
+        elif size:  # load half, byte, word at k
             if op.k + size > len(octets):
                 return 0
             accumulator = int.from_bytes(octets[op.k : op.k + size], "big")
@@ -105,6 +114,32 @@ def test_what_belongs_to_a_session_passes(program: list[SockFilter], name: str) 
 def test_noise_is_left_out(program: list[SockFilter], name: str) -> None:
     packet: Packet = LEFT_OUT[name]
     assert run(program, bytes(packet)) == 0
+
+
+@pytest.mark.parametrize("name", [*KEPT, *LEFT_OUT])
+@pytest.mark.parametrize(("packet_type", "tagged", "ours"), [(0, False, True), (1, False, True), (2, False, True),
+                         (4, False, True), (3, False, False), (0, True, False), (4, True, False)])  # fmt: skip
+def test_frames_for_another_station_and_tagged_ones_are_left_out_whatever_they_are(
+    program: list[SockFilter], name: str, packet_type: int, tagged: bool, ours: bool
+) -> None:
+    whole = [*(SockFilter(*words) for words in NOT_OURS), *program]
+    octets = bytes({**KEPT, **LEFT_OUT}[name])
+    assert run(whole, octets, packet_type, tagged) == (run(program, octets) if ours else 0)
+
+
+def test_the_kernel_takes_the_whole_program_and_decides_as_the_machine_here(program: list[SockFilter]) -> None:
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with here, there:
+        whole = (SockFilter * (len(NOT_OURS) + len(program)))(*(SockFilter(*words) for words in NOT_OURS), *program)
+        there.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, bytes(SockFprog(len(whole), whole)))
+        there.setblocking(False)
+        for name, packet in {**KEPT, **LEFT_OUT}.items():
+            here.send(bytes(packet))
+            try:
+                passed = bool(there.recv(2048))
+            except BlockingIOError:
+                passed = False
+            assert passed == (name in KEPT), name
 
 
 def test_the_snaplen_stands_in_the_return_instruction(program: list[SockFilter]) -> None:

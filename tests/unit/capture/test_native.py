@@ -22,8 +22,7 @@ def by_native(frames: list[Frame], seed: int) -> Record:
     chance = random.Random(seed)
     for piece in pieces(frames, seed):
         blocks.take(piece)
-        if chance.random() < 0.3:
-            blocks.lane.book_all()
+        chance.choice((blocks.lane.book_all, blocks.lane.write_all, blocks.lane.write_all, int))()
     blocks.lane.close()
     record.act(tracker.stop(frames[-1].time_ns))
     return record

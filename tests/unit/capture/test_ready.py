@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.capture.errors import TapError
 from lab.capture.ready import STALE_S, SignOfLife, main
 
 
@@ -20,6 +21,11 @@ def test_after_a_beat_the_tap_is_ready(tmp_path: Path) -> None:
     path = str(tmp_path / "ready")
     SignOfLife(path).beat()
     assert main(path) == 0
+
+
+def test_a_tap_without_a_place_for_its_sign_says_so_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(TapError, match=r"cannot say that it is alive .*No such file.*: start it with a tmpfs there"):
+        SignOfLife(str(tmp_path / "gone" / "ready")).beat()
 
 
 def test_an_old_sign_of_life_is_unhealthy_and_says_what_to_do(

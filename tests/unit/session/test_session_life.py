@@ -40,7 +40,7 @@ def test_it_stays_open_until_the_linger_is_over() -> None:
     assert played.tracker.open_sessions == []
 
 
-def test_fin_to_finished_file_takes_under_100_ms() -> None:
+def test_the_linger_leaves_room_for_a_finished_file_within_100_ms() -> None:
     assert Limits().linger_ns < 100 * MS
 
 

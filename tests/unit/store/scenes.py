@@ -102,6 +102,7 @@ class Bench:
 
     def end(self, session: FakeSession) -> None:
         self.store.handle(Closed(cast("Session", session)))
+        self.store.flush()
 
     def play(self, name: str, ordinal: int, frames: int = 3, *, finish: bool = True) -> FakeSession:
         """A whole session of so many frames."""
@@ -109,7 +110,7 @@ class Bench:
         self.open(session)
         self.record(session, *range(frames))
         if finish:
-            self.end(session)
+            self.store.handle(Closed(cast("Session", session)))
         self.store.flush()
         return session
 

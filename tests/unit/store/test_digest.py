@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import hmac
 import json
+import os
+import random
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.store.digest import canonical, digest_value, key_id, sign, verify
+from lab.store.digest import (
+    FileDigest,
+    canonical,
+    digest_together,
+    digest_value,
+    key_id,
+    load_library,
+    sign,
+    verify,
+)
+from tests.unit.capture.library import made
 from tests.unit.store.scenes import Bench
 
 KEY = "the teacher's key – é".encode()
@@ -139,3 +153,63 @@ def test_the_canonical_form_survives_writing_and_reading(facts: dict[str, Any]) 
     assert canonical(again) == canonical(facts)
     assert digest_value(b"k", "0" * 64, again) == digest_value(b"k", "0" * 64, facts)
     assert sign(None, "0" * 64, facts) == "unsigned"
+
+
+SIZES = (0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 65535, 65536, 65537, 65600, 200_000, 3, 1 << 20)
+
+
+class ByHashlib:
+    """What the library does."""
+
+    def digest_files(self, descriptors: Sequence[int], count: int, digests: ctypes.Array[ctypes.c_char]) -> int:
+        for number, descriptor in enumerate(descriptors):
+            octets = os.pread(descriptor, 1 << 30, 0)
+            digests[32 * number : 32 * number + 32] = hashlib.sha256(octets).digest()
+        return count
+
+
+@pytest.fixture
+def together() -> ctypes.CDLL:
+    """The library; for a processor without the instructions, hashlib in its place."""
+    found = load_library(made("digest"))
+    if found is not None:
+        return found
+    assert "sha_ni" not in Path("/proc/cpuinfo").read_text()
+    return cast("ctypes.CDLL", ByHashlib())
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 17])
+def test_files_digested_together_have_the_digests_that_hashlib_gives(
+    tmp_path: Path, together: ctypes.CDLL, count: int
+) -> None:
+    chance = random.Random(count)
+    digests = [FileDigest(tmp_path / str(number)) for number in range(count)]
+    for digest, size in zip(digests, chance.sample(SIZES, count), strict=True):
+        digest.path.write_bytes(chance.randbytes(size))
+    assert digest_together(digests, 1 << 30, together) == sum(digest.octets for digest in digests)
+    for digest in digests:
+        octets = digest.path.read_bytes()
+        assert (digest.whole, digest.octets) == (True, len(octets))
+        assert digest.sha256 == hashlib.sha256(octets).hexdigest()
+
+
+def test_only_files_that_fit_into_the_share_are_digested_together(tmp_path: Path, together: ctypes.CDLL) -> None:
+    digests = [FileDigest(tmp_path / str(number)) for number in range(4)]
+    for digest in digests:
+        digest.path.write_bytes(b"x" * 1000)
+    assert digest_together(digests, 2500, together) == 2000
+    assert [digest.whole for digest in digests] == [True, True, False, False]
+
+
+def test_a_file_that_cannot_be_read_spoils_no_other(tmp_path: Path, together: ctypes.CDLL) -> None:
+    digests = [FileDigest(tmp_path / name) for name in ("one", "gone", "two")]
+    digests[0].path.write_bytes(b"1")
+    digests[2].path.write_bytes(b"2")
+    assert digest_together(digests, 1000, together) == 2
+    assert [digest.whole for digest in digests] == [True, False, True]
+    with pytest.raises(FileNotFoundError):
+        digests[1].go_on()
+
+
+def test_without_the_library_there_is_none(tmp_path: Path) -> None:
+    assert load_library(tmp_path / "_digest.so") is None
