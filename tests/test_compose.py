@@ -88,6 +88,13 @@ def test_what_run_starts_alone_has_its_image_built_by_itself_or_by_what_it_depen
         assert {services[n]["image"] for n in reached(name)} <= builders, name
 
 
+def test_no_program_is_started_again_for_ever(services: dict[str, dict[str, Any]]) -> None:
+    """'docker compose up' would wait in vain for one that was told nonsense."""
+    restarts = {name: s["restart"] for name, s in services.items() if s.get("restart", "no") != "no"}
+    assert {"server", "server-tap", "wire"} <= set(restarts)
+    assert {name: how for name, how in restarts.items() if how != "on-failure:6"} == {}
+
+
 def test_no_image_of_the_lab_is_looked_for_on_a_registry(services: dict[str, dict[str, Any]]) -> None:
     assert {name: s.get("pull_policy") for name, s in services.items() if s.get("pull_policy") != "never"} == {}
     assert all(s["image"].startswith("echolab/") for s in services.values())

@@ -7,7 +7,8 @@ from itertools import pairwise
 from lab.analysis.flow import Again
 from lab.analysis.kinds import finding
 from lab.analysis.model import Finding, FrameRecord, Retransmission, Role
-from lab.analysis.walk import Differs, Walk
+from lab.analysis.sightings import Differs
+from lab.analysis.walk import Walk
 from lab.analysis.words import duration
 from lab.session.session import Session
 from lab.session.words import octets

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from lab.analysis.kinds import finding
 from lab.analysis.model import Finding, FrameRecord, Role
-from lab.analysis.walk import Differs, Walk, peer_of
+from lab.analysis.sightings import Differs
+from lab.analysis.walk import Walk, peer_of
 
 _SYN, _FIN, _RST = 2, 1, 4
 _BELOW = "one octet below what is next and no data, as Linux does"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from lab.analysis.cause import (
     after_too_big,
@@ -24,6 +23,7 @@ from lab.analysis.cause import (
 from lab.analysis.flow import Again, Flow, Sent
 from lab.analysis.model import FrameRecord, Role
 from lab.analysis.parts import Acknowledgment, WindowPoint
+from lab.analysis.sightings import Copy, Differs, DupRun, order_differs
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 
@@ -31,36 +31,6 @@ FIN, SYN, RST, ACK = 1, 2, 4, 16
 def peer_of(role: Role) -> Role:
     """The other end."""
     return "server" if role == "client" else "client"
-
-
-@dataclass(slots=True)
-class DupRun:
-    """Duplicate ACKs for one offset. side: who sent them. first: the frame that said it first, 0 if not seen."""
-
-    side: Role
-    ack_rel: int
-    frames: list[int] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Copy:
-    """A packet that passed twice."""
-
-    side: Role
-    original: int
-    copy: int
-    gap_ns: int
-
-
-@dataclass(slots=True)
-class Differs:
-    """Where Wireshark says something else: frames, its word, ours, and why."""
-
-    side: Role
-    frames: tuple[int, ...]
-    wireshark: str
-    ours: str
-    why: str
 
 
 class Walk:
@@ -296,7 +266,7 @@ class Walk:
             self.out_of_order[role].append((record.number, len(overtakers), lateness_ns))
             self.roles[record.number].append("out-of-order")
         if again != by_tracker:
-            self._differ_on_order(record, role, again)
+            self.differs.append(order_differs(role, record.number, again))
 
     def _repeat(
         self,
@@ -355,27 +325,3 @@ class Walk:
                 if sent.sacked and sent.start >= end:  # it was the SACK of the new octets that told of the loss
                     self.new_probes.append((own.role, sent.frame, since_ns, record.number))
             own.maybe_probes.clear()
-
-    def _differ_on_order(self, record: FrameRecord, role: Role, again: bool) -> None:
-        if again:
-            self.differs.append(
-                Differs(
-                    role,
-                    (record.number,),
-                    "tcp.analysis.out_of_order",
-                    "a retransmission",
-                    "its IP identification or timestamp is later than that of the frames before it; Wireshark goes by"
-                    " the time alone, and the round trip here is short",
-                )
-            )
-        else:
-            self.differs.append(
-                Differs(
-                    role,
-                    (record.number,),
-                    "tcp.analysis.retransmission",
-                    "a segment out of order",
-                    "its IP identification or timestamp is earlier than that of the frames before it, so it was sent"
-                    " before them; Wireshark goes by the time alone",
-                )
-            )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from lab.analysis.kinds import finding
 from lab.analysis.model import Analysis, Finding, FrameRecord, Role
-from lab.analysis.walk import Differs, Walk
+from lab.analysis.sightings import Differs
+from lab.analysis.walk import Walk
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 

@@ -30,16 +30,25 @@ class RingSocket(SuperSocket):
         self.ins = self.ring  # type: ignore[assignment]
         self.outs = None
         self._pending: Iterator[Frame] = iter(())
+        self._next: Frame | None = None
         self.closed = False
 
     def recv_raw(self, x: int = MTU_MAX) -> tuple[Any, bytes | None, float | None]:
         """One frame: (its lowest layer, octets, time in seconds since the epoch); Nones if there is none now."""
-        for frame in self._pending:
-            return Ether, frame.data[:x], frame.time_ns / 1e9
-        if not self.ring.ready:
+        if not self.has_frame():
             return None, None, None
-        self._pending = self.ring.frames()
-        return self.recv_raw(x)
+        frame, self._next = self._next, None
+        assert frame is not None
+        return Ether, frame.data[:x], frame.time_ns / 1e9
+
+    def has_frame(self) -> bool:
+        """Whether there is one to be read now. A block of the ring brings many: poll(2) tells of the block only."""
+        if self._next is None:
+            self._next = next(self._pending, None)
+        if self._next is None and self.ring.ready:
+            self._pending = self.ring.frames()
+            self._next = next(self._pending, None)
+        return self._next is not None
 
     def statistics(self) -> Statistics:
         """What the kernel counted since the last call."""
@@ -48,12 +57,12 @@ class RingSocket(SuperSocket):
     @staticmethod
     def select(sockets: list[Any], remain: float | None = None) -> list[Any]:
         """Those of the sockets that have a frame, after at most ``remain`` seconds."""
-        waiting = [s for s in sockets if isinstance(s, RingSocket) and s.ring.ready]
+        waiting = [s for s in sockets if isinstance(s, RingSocket) and s.has_frame()]
         return waiting or SuperSocket.select(sockets, remain)
 
     def close(self) -> None:
         """Give the ring back."""
         if not self.closed:
             self.closed = True
-            self._pending = iter(())
+            self._pending, self._next = iter(()), None
             self.ring.close()

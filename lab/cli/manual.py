@@ -37,7 +37,11 @@ _EXAMPLES = {
     "follow": ("follow", "follow --raw server > answers.txt"),
     "stats": ("stats huge.pcapng", "stats --json a.pcap b.pcap"),
     "open": ("open", "open 12"),
-    "compare": ("compare", "compare --svg client.pcapng server.pcapng > both.svg", "compare --log wire.jsonl"),
+    "compare": (
+        "compare",
+        "compare --svg client.pcapng server.pcapng > both.svg",
+        "compare --log wire.jsonl --html > both.html",
+    ),
     "live": ("live | wireshark -k -i -",),
     "sessions": ("sessions --run latest", "sessions --verdict reset --sort duration --reverse", "sessions --text quit"),
     "prune": ("prune --keep 100 --dry-run", "prune --max-mib 500"),

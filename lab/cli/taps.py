@@ -25,6 +25,7 @@ from lab.report.mermaid import ladder_mermaid
 from lab.report.pairing import crossing_rungs, path_lines
 from lab.report.rungs import Rung
 from lab.report.svgladder import ladder_svg
+from lab.report.twopage import two_page
 from lab.report.twotaps import two_taps
 from lab.session.words import count
 from lab.store.index import SessionEntry, sessions
@@ -42,6 +43,7 @@ def add_command(command: Adder) -> None:
     form = made.add_mutually_exclusive_group()
     form.add_argument("--svg", action="store_true", help="a ladder as a picture (SVG), on standard output")
     form.add_argument("--mermaid", action="store_true", help="a ladder as a Mermaid diagram")
+    form.add_argument("--html", action="store_true", help="a report: one HTML file, on standard output")
     form.add_argument(
         "--json", action="store_true", help="for programs: every frame with its fate (docs/compare.schema.json)"
     )
@@ -52,9 +54,9 @@ def add_command(command: Adder) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    for form in ("json", "svg", "mermaid"):
+    for form, more in (("json", ("raw",)), ("svg", ("log",)), ("mermaid", ("log",)), ("html", ())):
         if getattr(options, form):
-            never = ("width", "ascii", *(("raw",) if form == "json" else ("log",)))
+            never = ("width", "ascii", *more)
             refuse_together(options, f"--{form}", never)
     if options.client and not options.server:
         raise RefusedError("name two captures, the client's tap's and the server's; or none: the latest", ASKED_WRONGLY)
@@ -74,6 +76,8 @@ def _compare(options: argparse.Namespace) -> int:
             **({"wire": list(done)} if done is not None else {}),
         }
         print(json.dumps(told, indent=1, ensure_ascii=False))
+    elif options.html:
+        print(two_page(found, every, [path.name for path in paths], done), end="")
     elif options.svg:
         print(ladder_svg(every, f"{found.client_tap.name}, two taps", client, server))
     elif options.mermaid:

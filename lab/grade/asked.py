@@ -7,6 +7,7 @@ send, octet by octet. Only the seal of the predictions may be anything: it has a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from lab.analysis.model import Analysis
@@ -16,6 +17,7 @@ from lab.grade.scripted import differs
 from lab.grade.seed import Seed, fill
 
 _SEAL = "?" * 10
+_GOOD_BYE = "Good bye"
 _RETAKE = (
     "Each name has numbers of its own, and this run was played with others: play the exercise again under the name that"
     " stands in answers.toml."
@@ -45,6 +47,8 @@ def compare(
     if spoken and language and language != spoken:
         raise _other(name, f"the server there is written in {language}, and it should be {spoken}")
     _text(name, analysis, plan, values)
+    if not _echoed(analysis, plan):
+        raise _other(name, "what came back is not what the echo server answers to that (docs/protocol.md)")
     odd = differs(name, analysis, fill(plan.wire, values))
     if odd:
         raise _other(name, odd)
@@ -64,6 +68,16 @@ def _text(name: str, analysis: Analysis, plan: Plan, values: Mapping[str, str | 
         raise _other(name, f"the client sent {len(found)} octets of text, and it should be {len(wanted)}")
     first = next(at for at, (one, other) in enumerate(zip(masked, wanted, strict=True)) if one != other)
     raise _other(name, f"octet {first + 1} of what the client said is not the one that was asked for")
+
+
+def _echoed(analysis: Analysis, plan: Plan) -> bool:
+    """Whether the server answered as the protocol says: capital letters, and goodbye to quit (rules P9, P13). A
+    connection that was broken off need not have brought all of it."""
+    said = b"".join(message.octets for message in analysis.client.messages).decode("utf-8", "replace")
+    told = b"".join(message.octets for message in analysis.server.messages)
+    lines = re.split(r"(?<=\n)", said)
+    answer = "".join(_GOOD_BYE + line[4:] if line.strip("\r\n") == "quit" else line.upper() for line in lines).encode()
+    return told == answer or (plan.verdict != "complete" and answer.startswith(told))
 
 
 def sent_by(name: str, plan: Plan, values: Mapping[str, str | int]) -> bytes:

@@ -13,6 +13,8 @@ from lab.grade.expected import Expected, Mistake, Parameters, check, mistake
 from lab.grade.places import PLACES, number_at, place
 
 _LINUX_LEAST_NS = 200_000_000.0
+_AT_ONCE_NS = 1_000_000
+"""What an ACK sets free leaves within microseconds."""
 _FAMILIES = (
     ("original", "retransmission", "second-retransmission", "third-retransmission", "last-retransmission", "healed"),
     ("syn", "second-syn", "last-syn", "syn-ack"),
@@ -251,18 +253,24 @@ def held_on_purpose(evidence: Evidence, told: Parameters) -> Expected:
 
 
 def _released(found: Analysis) -> tuple[FrameRecord, FrameRecord, FrameRecord | None]:
-    """The client's line and the answer to it that follows another answer, and the bare ACK between the two if there is
-    one: the last answer before that to quit."""
-    answer = place(found, "second-last-reply")
-    asked = [number for number in found.client.data_frames if number < answer.number]
-    if not asked:
-        raise NotShownError("the client said nothing before that answer")
-    if sum(answer.number in message.frames for message in found.server.messages) != 1:
+    """The client's line and the server's answer to it, the last one before that to quit; and the bare ACK that let the
+    answer go, if one did. Raises NotShownError where something else came in between."""
+    before, answer = place(found, "third-last-reply"), place(found, "second-last-reply")
+    if len(found.client.messages) < 2 or before is answer:
         raise NotShownError("the server was so slow that its two answers travel in one segment")
-    line = found.frame(asked[-1])
-    between = found.frames[line.number : answer.number - 1]
-    ack = next((f for f in between if f.sender == "client" and f.kind == "ack"), None)
-    return line, answer, ack
+    line = found.frame(found.client.messages[-2].frames[-1])
+    acks = [
+        frame
+        for frame in found.frames[before.number : answer.number - 1]
+        if frame.sender == "client" and (frame.ack_rel or 0) >= (before.end_rel or 0)
+    ]
+    if not acks:
+        return line, answer, None
+    if acks[0].number <= line.number:
+        raise NotShownError("the first answer was acknowledged before the second line came")
+    if answer.time_ns - acks[-1].time_ns > _AT_ONCE_NS:
+        raise NotShownError("the server had not written its second answer yet when the ACK came")
+    return line, answer, acks[-1]
 
 
 @check("answer-waits", "boolean")

@@ -31,6 +31,16 @@ def _data(role: Role, index: int) -> Finder:
     return find
 
 
+def _message(role: Role, index: int) -> Finder:
+    """The segment that brought a message first, whatever was sent again."""
+
+    def find(found: Analysis) -> int | None:
+        messages = found.stream(role).messages
+        return messages[index].frames[0] if -len(messages) <= index < len(messages) else None
+
+    return find
+
+
 def _neighbour(kind: str, index: int) -> Finder:
     def find(found: Analysis) -> int | None:
         frames = [frame.number for frame in found.frames if frame.kind == kind]
@@ -171,8 +181,8 @@ PLACES: Mapping[str, tuple[str, Finder]] = {
     "last-data": ("the client's last segment with text", _data("client", -1)),
     "first-reply": ("the server's first segment with text", _data("server", 0)),
     "second-reply": ("the server's second segment with text", _data("server", 1)),
-    "third-last-reply": ("the server's last segment with text but two", _data("server", -3)),
-    "second-last-reply": ("the server's last segment with text but one", _data("server", -2)),
+    "third-last-reply": ("the server's last message but two", _message("server", -3)),
+    "second-last-reply": ("the server's last message but one", _message("server", -2)),
     "last-reply": ("the server's last segment with text", _data("server", -1)),
     "held-back": ("the segment that Nagle's algorithm held back", _stall("held")),
     "releasing-ack": ("the ACK that let the held segment go", _stall("ack")),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, MutableSequence
 from pathlib import Path
 
 _ENHANCED_PACKET, _STATISTICS, _SECTION = 6, 5, 0x0A0D0D0A
@@ -60,23 +61,27 @@ class GrowingRun:
         except OSError:
             return []  # removed under us: there is nothing new
 
-    @staticmethod
-    def _end(path: Path, size: int) -> int:
-        """Where the packet blocks of a file end."""
+    @classmethod
+    def _end(cls, path: Path, size: int) -> int:
+        """Where the packet blocks of a file end.
+
+        A long write shows while it goes on, so the file may end within a block; then it is walked from its start.
+        """
         try:
             with path.open("rb", buffering=0) as file:
                 file.seek(max(0, size - 4))
                 length: int = struct.unpack("<I", file.read(4))[0]
                 if 12 <= length <= size:
                     file.seek(size - length)
-                    if _BLOCK.unpack(file.read(8)) == (_STATISTICS, length):
-                        return size - length
+                    kind, same = _BLOCK.unpack(file.read(8))
+                    if same == length and kind in (_STATISTICS, _ENHANCED_PACKET):
+                        return size - length if kind == _STATISTICS else size
         except (OSError, struct.error):
             return 0
-        return size
+        return cls._read(path, 0, deque(maxlen=0))
 
     @staticmethod
-    def _read(path: Path, place: int, found: list[tuple[int, bytes]]) -> int:
+    def _read(path: Path, place: int, found: MutableSequence[tuple[int, bytes]]) -> int:
         """Take the whole packet blocks from a place on; returns the place behind the last one."""
         try:
             with path.open("rb", buffering=0) as file:
@@ -96,7 +101,7 @@ class GrowingRun:
             return place  # gone, or not to be read just now
 
 
-def _blocks(octets: bytes, *, first: bool, found: list[tuple[int, bytes]]) -> tuple[int, int]:
+def _blocks(octets: bytes, *, first: bool, found: MutableSequence[tuple[int, bytes]]) -> tuple[int, int]:
     """Walk over blocks. Returns how many octets were whole blocks, and 1 if the statistics follow, _GIVEN_UP if this is
     no capture of the lab's."""
     at, size = 0, len(octets)

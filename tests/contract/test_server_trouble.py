@@ -134,7 +134,7 @@ def test_octets_that_come_alone_take_no_more_memory_than_together(start: Start) 
         connection.sendall(b"warm up " * 1000 + b"\n")
         connection.recv(8001)
         before = memory_of(server, "VmRSS")
-        for _ in range(100_000):
+        for _ in range(300_000):
             connection.send(b"x")
         connection.sendall(b"\n")
         connection.recv(1)
@@ -143,7 +143,7 @@ def test_octets_that_come_alone_take_no_more_memory_than_together(start: Start) 
 
 def test_a_busy_server_takes_nobody_for_silent_whose_octets_have_come(start: Start) -> None:
     """P19: stopped for longer than the silence, it must look for octets before it answers what has no end yet."""
-    server = start(ECHO_LOG="messages")
+    server = start(ECHO_LOG="messages", ECHO_FLUSH_MS="600")  # long enough to stop it within
     port = server.target().port
     pause = threading.Event()  # never set: how long the server stands still is what is tested
     with contextlib.ExitStack() as open_ones:
@@ -156,29 +156,10 @@ def test_a_busy_server_takes_nobody_for_silent_whose_octets_have_come(start: Sta
         server.process.send_signal(signal.SIGSTOP)
         for client in clients:
             client.sendall(b"it\n")
-        pause.wait(0.3)
+        pause.wait(0.7)
         server.process.send_signal(signal.SIGCONT)
         for client in clients:
             assert client.makefile("rb").read() == b"Good bye\n"
-
-
-def pour(connection: socket.socket) -> None:
-    while True:
-        connection.send(b"x" * 999 + b"\n")
-
-
-def test_at_sigterm_a_client_that_reads_at_last_gets_a_fin_and_no_rst(start: Start) -> None:
-    """P26: its answers waited for it; the server must come back to it."""
-    server = start()
-    with connect(server.target().port) as slow:
-        slow.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            pour(slow)
-        slow.settimeout(PATIENCE_S)
-        server.process.send_signal(signal.SIGTERM)
-        while piece := slow.recv(1 << 20):
-            assert piece.strip(b"X\n") == b""
-    assert server.ended() == 0
 
 
 # ---- Where it cannot listen ----

@@ -196,9 +196,9 @@ def page(rows: Sequence[Row], times: int) -> str:
         " change places.",
         "*Time*: a frame's time is up to a second off. *Swap*: two captures of the exercise change names.",
         "",
-        "What passes is a change that no question is about and that a network could have brought about: a window or a",
-        "timestamp that is another one, a bare ACK less, two frames that crossed, a time. Nobody can tell that"
-        " from the frames.",
+        "What passes is a change that no question is about and that a network could have brought about: a window",
+        "or a time stamp that is another one, a bit of padding, a bare ACK less, two frames that crossed, a time.",
+        "Nobody can tell that from the frames.",
         "With a key (`ECHO_KEY`, [captures.md](captures.md)) all of it is refused, because the tap has signed what"
         " it saw.",
     ]

@@ -244,8 +244,8 @@ def run(
 def page(rows: Sequence[Row], students: Sequence[str], before: str = "") -> str:
     """The table as a page of the docs. before: the page as it was; rows of exercises that were not played stay."""
     rows = sorted(rows, key=lambda row: row.exercise.name)
-    kept = {line[2:4]: line for line in before.splitlines() if _ROW.match(line)}
-    named = {one.name[:2] for one in load_all()}
+    titles = {f"| {one.name[:2]} {one.title} |" for one in load_all()}
+    kept = {line[2:4]: line for line in before.splitlines() if _ROW.match(line) and _title(line) in titles}
     lines = [
         "# Every exercise, played live",
         "",
@@ -254,7 +254,7 @@ def page(rows: Sequence[Row], students: Sequence[str], before: str = "") -> str:
         "scenario of their own. *Passed*: the solution, reckoned from that student's own capture, gets full marks.",
         "*Unanswered*: the empty answer sheet fails, because nothing is answered. *Refused*: with the capture of the",
         "student before, it is refused. *Again*: how often a capture did not show what was asked for (the machine was",
-        "busy), so that it had to be played again.",
+        "busy), so that it had to be played again. An exercise that `--only` left out keeps the row of its last run.",
         "",
         "| exercise | passed | unanswered | another's capture refused | again | seconds to play (median, longest) |",
         "|---|---|---|---|---|---|",
@@ -266,12 +266,17 @@ def page(rows: Sequence[Row], students: Sequence[str], before: str = "") -> str:
             f" {row.unanswered_open} of {len(students)} | {row.refused_others} of {len(students) - 1} |"
             f" {row.again} | {took[len(took) // 2]:.1f}, {took[-1]:.1f} |"
         )
-    told = [kept[number] for number in sorted(kept) if number in named]
+    told = [kept[number] for number in sorted(kept)]
     counts = [match for line in told if (match := _ROW.match(line))]
     total, plays = sum(int(match[1]) for match in counts), sum(int(match[2]) for match in counts)
     lines += [*told, "", f"{total} of {plays} plays passed."]
     lines += [f"- {row.exercise.name}, {problem}" for row in rows for problem in row.problems]
     return "\n".join(lines) + "\n"
+
+
+def _title(line: str) -> str:
+    """The first cell of a row, with the bars around it."""
+    return "|".join(line.split("|")[:2]) + "|"
 
 
 def record(lab: play.Lab, exercise: Exercise, scratch: Path) -> None:

@@ -109,7 +109,8 @@ def dropped_in_file(facts: Facts) -> int | None:
 
 
 def certified(facts: Facts) -> bool:
-    return facts["verdict"] == "complete" and facts["certificate"] == {"complete": True, "reasons": []}
+    whole: bool = facts["verdict"] == "complete" and facts["certificate"] == {"complete": True, "reasons": []}
+    return whole
 
 
 def reasons(facts: Facts) -> str:

@@ -14,7 +14,8 @@ from tests.interop.matrix import languages
 from tests.live.conftest import ROOT
 from tests.marked import MARK
 
-TESTS = ("test_server.py", "test_server_process.py", "test_server_trouble.py", "test_client.py", "test_letters.py")
+KIT = ("test_server.py", "test_server_process.py", "test_client.py")
+TESTS = (*KIT, "test_server_trouble.py", "test_letters.py")
 
 CONTAINER = (
     *("docker", "run", "--rm", "--init", *MARK, "--network", "none", "--sysctl", "net.ipv6.conf.all.disable_ipv6=0"),
@@ -37,10 +38,11 @@ def build(image: str, *words: str) -> str:
     return image
 
 
-def contract_image(language: str) -> str:
-    """The image in which a language's pair is tested."""
+def contract_image(language: str, images: Path = ROOT / "images") -> str:
+    """The image in which a language's pair is tested. images: the folder that has the language's."""
+    dockerfile = str(images / language / "Dockerfile")
     pair = {
-        what: build(f"echolab/{language}-{what}", "-f", f"images/{language}/Dockerfile", "--target", what, "images")
+        what: build(f"echolab/{language}-{what}", "-f", dockerfile, "--target", what, str(images))
         for what in ("server", "client")
     }
     arguments = [word for what, image in pair.items() for word in ("--build-arg", f"{what.upper()}={image}")]
@@ -49,10 +51,15 @@ def contract_image(language: str) -> str:
 
 @pytest.mark.parametrize("language", languages())
 def test_both_programs_keep_to_the_contract(language: str) -> None:
+    keeps_to_the_contract(language, contract_image(language))
+
+
+def keeps_to_the_contract(language: str, image: str, tests: tuple[str, ...] = TESTS) -> None:
+    """Run the kit, and what else there is, in a language's image."""
     done = subprocess.run(
         [
-            *(*CONTAINER, "-v", f"{ROOT}:/lab:ro", "-e", f"ECHO_TEST_LANGUAGE={language}", contract_image(language)),
-            *(f"tests/contract/{name}" for name in TESTS),
+            *(*CONTAINER, "-v", f"{ROOT}:/lab:ro", "-e", f"ECHO_TEST_LANGUAGE={language}", image),
+            *(f"tests/contract/{name}" for name in tests),
         ],
         capture_output=True,
         text=True,

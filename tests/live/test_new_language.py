@@ -14,6 +14,7 @@ import pytest
 from tests.interop import matrix
 from tests.live import conftest
 from tests.live.conftest import ROOT, Oracle, private_folder
+from tests.live.test_languages import KIT, contract_image, keeps_to_the_contract
 
 FOLDER = Path(__file__).parent / "new_language" / "perl"
 
@@ -40,3 +41,8 @@ def test_a_folder_is_all_that_a_new_language_needs(
     assert not (ROOT / "images" / "perl").exists()
     cell = matrix.play(pair, private_folder(tmp_path_factory, "captures"), oracle, "echolab-newlang")
     assert cell.problem == ""
+
+
+def test_the_new_pair_keeps_to_the_contract_like_the_others(with_perl: Path) -> None:
+    """It was written after images/CONTRACT.md: so that page is enough."""
+    keeps_to_the_contract("perl", contract_image("perl", with_perl / "images"), KIT)

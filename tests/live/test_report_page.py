@@ -12,15 +12,23 @@ from typing import Any
 import axe_core_python
 import pytest
 
+from lab.analysis import analyse
+from lab.analysis.compare import compare
 from lab.report.page import page
+from lab.report.pairing import crossing_rungs
+from lab.report.twopage import two_page
+from lab.store.reader import read_capture
 from tests.golden.canonical import CAPTURES, analysis_of
 from tests.live.conftest import private_folder
 from tests.live.test_languages import build
 from tests.marked import MARK
 
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-PAGES = [capture for capture in CAPTURES if capture.stem in {"demo", "lossy-server", "lost-segments-v6", "refused"}]
+PAGES = [
+    capture for capture in CAPTURES if capture.stem in {"demo", "lost-segments-v6", "refused", "reset-by-client-v6"}
+]
 CONTAINER = ("docker", "run", "--rm", *MARK, "--network", "none", "--cap-drop", "ALL")
+TAPS = CAPTURES[0].parent / "two-taps"
 DUMP = ("--virtual-time-budget=20000", "--dump-dom")
 MOST_PAPER = 12
 """Sheets for the demo's 20 frames."""
@@ -57,9 +65,16 @@ def ran(browser: str, folder: Path, html: str, script: str, width: int = 1100) -
     return json.loads(unescape(found[1]))
 
 
-@pytest.mark.parametrize("capture", PAGES, ids=lambda capture: capture.stem)
+def two_taps() -> str:
+    """The report of two taps."""
+    near, far = (analyse(read_capture(TAPS / f"{side}.pcap").frames)[0] for side in ("client", "server"))
+    found = compare(near, far)
+    return two_page(found, crossing_rungs(found), ["client.pcap", "server.pcap"])
+
+
+@pytest.mark.parametrize("capture", [*PAGES, TAPS], ids=lambda capture: capture.stem)
 def test_axe_finds_nothing(capture: Path, browser: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    html = page(analysis_of(capture), capture.name)
+    html = two_taps() if capture == TAPS else page(analysis_of(capture), capture.name)
     script = AXE + "\naxe.run().then((r) => { told.textContent = JSON.stringify({violations: r.violations.map((v) =>"
     script += " [v.id, v.nodes.slice(0, 3).map((n) => n.html)]), passes: r.passes.length}); });"
     found = ran(browser, private_folder(tmp_path_factory, "page"), html, script)
@@ -68,7 +83,8 @@ def test_axe_finds_nothing(capture: Path, browser: str, tmp_path_factory: pytest
 
 
 def test_axe_finds_what_is_wrong(browser: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    html = page(analysis_of(PAGES[0]), "x").replace('<html lang="en">', "<html>").replace("#57606a", "#c7ccd1")
+    small = next(capture for capture in PAGES if capture.stem == "refused")
+    html = page(analysis_of(small), "x").replace('<html lang="en">', "<html>").replace("#57606a", "#c7ccd1")
     script = AXE + "\naxe.run().then((r) => { told.textContent = JSON.stringify(r.violations.map((v) => v.id)); });"
     found = ran(browser, private_folder(tmp_path_factory, "page"), html, script)
     assert {"html-has-lang", "color-contrast"} <= set(found)

@@ -11,7 +11,8 @@ import pytest
 
 from tests.live.conftest import Oracle, private_folder
 from tests.wire import expect
-from tests.wire.play import Play, disagreements, judged
+from tests.wire.judge import judged
+from tests.wire.play import Play, disagreements
 from tests.wire.shark import complaints
 from tests.wire.soak import soak
 from tests.wire.table import page

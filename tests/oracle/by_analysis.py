@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from lab.analysis import analyse
 from lab.analysis.model import Analysis, Role
 from tests.oracle import known
+from tests.oracle.by_details import details
 from tests.oracle.case import Case, Finding
 from tests.oracle.known import Difference
 
@@ -30,6 +31,7 @@ def findings(case: Case) -> Iterator[Finding]:
     for number, role in enumerate(_ROLES):
         yield from _stream(case, analysis, role)
         yield from _judged(case, analysis, number, role)
+        yield from details(case, analysis, number, role)
 
 
 def _whole(case: Case, analysis: Analysis) -> Iterator[Finding]:

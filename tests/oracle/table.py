@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from tests.oracle import known, known_details
 from tests.oracle.case import Finding
-from tests.oracle.known import EVERY, Difference
+from tests.oracle.known import Difference
+
+_EVERY = (*known.EVERY, *known_details.EVERY)
 
 COMMAND = "python -m tests.oracle --sessions 1000"
 
@@ -78,7 +81,7 @@ class Summary:
             for row in rows
         ]
         lines += ["", "known differences:"]
-        lines += [f"  {reason.tool}: {reason.name}: {self.often(reason)}" for reason in EVERY if self.times[reason]]
+        lines += [f"  {reason.tool}: {reason.name}: {self.often(reason)}" for reason in _EVERY if self.times[reason]]
         for name, finding in self.open[:40]:
             lines.append(
                 f"UNEXPLAINED {name}: {finding.tool}, {finding.quantity} ({finding.where}):"
@@ -129,7 +132,7 @@ def document(summary: Summary, tools: Sequence[str], origin: Sequence[str]) -> s
         "",
         "| Name | Tool | Why | Met |",
         "|---|---|---|---|",
-        *(f"| {reason.name} | {reason.tool} | {reason.why} | {summary.often(reason)} |" for reason in EVERY),
+        *(f"| {reason.name} | {reason.tool} | {reason.why} | {summary.often(reason)} |" for reason in _EVERY),
         "",
         "Damaged segments are no difference: tshark says which checksums are wrong, and where there are any, both",
         "tools judge a copy without those frames. A receiver must check and drop them (RFC 9293 §3.1, MUST-3).",

@@ -49,6 +49,8 @@ FIELDS = (
     "ip.checksum.status",
     "tcp.checksum.partial",
     "tcp.analysis.initial_rtt",
+    "tcp.analysis.ack_rtt",
+    "tcp.analysis.bytes_in_flight",
     "icmp.type",
     "icmpv6.type",
     "frame.packet_flags_direction",
@@ -78,7 +80,8 @@ class Row:
     """One frame as tshark sees it. Numbers of TCP are None where the frame is no TCP segment of its own.
 
     capture: which file, from 0; number: which frame of that file, from 1. marks: names of ANALYSIS. ffff_checksum: its
-    TCP checksum is 0xffff where tshark would have 0x0000.
+    TCP checksum is 0xffff where tshark would have 0x0000. ack_rtt_ns: since the segment that it acknowledges.
+    in_flight: octets not acknowledged after it, SYN and FIN counted as one each.
     """
 
     capture: int
@@ -106,6 +109,8 @@ class Row:
     outgoing: bool
     malformed: bool
     marks: frozenset[str]
+    ack_rtt_ns: int | None = None
+    in_flight: int | None = None
 
     @property
     def is_tcp(self) -> bool:
@@ -139,7 +144,7 @@ def judged(every: list[list[Row]], sound: list[list[Row]]) -> list[list[Row]]:
         rest = iter(sound[number] if number < len(sound) else [])
         found.append(
             [
-                replace(row, marks=frozenset(), completeness=0, initial_rtt_ns=None)
+                replace(row, marks=frozenset(), completeness=0, initial_rtt_ns=None, ack_rtt_ns=None, in_flight=None)
                 if row.damaged
                 else replace(next(rest), number=row.number)
                 for row in capture
@@ -177,6 +182,8 @@ def _row(value: dict[str, str], capture: int, number: int) -> Row:
         outgoing=_number(value["frame.packet_flags_direction"]) == 2,
         malformed=bool(value["_ws.malformed"]),
         marks=frozenset(name for name in ANALYSIS if value[f"tcp.analysis.{name}"]),
+        ack_rtt_ns=nanoseconds(value["tcp.analysis.ack_rtt"]) if value["tcp.analysis.ack_rtt"] else None,
+        in_flight=_maybe(value["tcp.analysis.bytes_in_flight"]),
     )
 
 

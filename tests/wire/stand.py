@@ -146,12 +146,16 @@ class Stand:
         return done
 
     def up(self) -> None:
-        """Start everything and wait until it is ready; nobody plays the demo."""
+        """Start everything and wait until it is ready, or leave nothing behind; nobody plays the demo."""
         self.down()
         self.captures.mkdir(exist_ok=True)
-        self.compose("up", "--detach", "--wait", "--quiet-pull", *SERVICES[:6])
-        for side in HOSTS:
-            self.steer(side)
+        try:
+            self.compose("up", "--detach", "--wait", "--quiet-pull", *SERVICES[:6])
+            for side in HOSTS:
+                self.steer(side)
+        except BaseException:
+            self.down()
+            raise
 
     def down(self) -> None:
         """Containers and networks gone; the captures stay."""

@@ -9,6 +9,21 @@ from tests.wire.expect import WATCHED, Expectation
 from tests.wire.play import AGAIN, LATE_MS, Play
 from tests.wire.seen import SIDES
 
+MEASURES = {
+    "ms": "sent again after so many ms",
+    "again_ms": "sent again for the first time after so many ms",
+    "rtt_ms": "acknowledged after so many ms",
+    "way_took_ms": "from tap to tap in so many ms",
+    "waits_ms": "sent so many ms",
+    "silence_ms": "ms in which nothing arrives anywhere",
+    "depth": "frames in the queue at most",
+    "arrived": "octets in the largest segment that arrives",
+    "largest": "octets in the largest segment that is sent",
+    "flight": "octets in flight at most",
+    "state": "a socket of this host is seen in",
+}
+"""Members of an expectation, and how the page calls them."""
+
 TEXT = """# The ready scenarios, played
 
 Made by `python -m tests.wire.soak --times {times} --write docs/wire-scenarios.md`: {total} plays, of which {right} went
@@ -24,6 +39,7 @@ and {shipped} more each as it is shipped (below), and judged every time by
   expectation names for segments that the scenario touches;
 - **the kernels' counters** (as `nstat` shows them) of both hosts: {watched} of them, before and after; those not named
   below stood still;
+- **times, sizes and states** where the effect is one of these: named below with their bounds;
 - **the conversation**: every answer right, or the failure that was intended.
 
 A play that went otherwise was repeated, {again} times at most, if the wire was late in it by more than {late:g} ms for
@@ -108,9 +124,28 @@ def _section(name: str, head: str, own: Sequence[Play]) -> str:
             counted = {words[5:] for words in counted} - {"nothing"}
         if counted:
             lines.append(f"- nstat, {side}: {'; '.join(sorted(counted))}\n")
+    named = {name: getattr(expected, name) for name in MEASURES}
+    if any(named.values()):
+        lines.append(f"- measured: {'; '.join(_measure(name, value) for name, value in named.items() if value)}\n")
     ends = sorted({one.outcome for one in own})
     lines.append(f"- the conversation: {', '.join(ends)}\n")
     return "".join(lines)
+
+
+def _measure(name: str, value: object) -> str:
+    """A measure with its bounds, as it stands in the expectation."""
+    if isinstance(value, dict):
+        return f"{MEASURES[name]}: " + ", ".join(f"`{what}` {_bounds(bounds)}" for what, bounds in value.items())
+    return f"{MEASURES[name]}: {_bounds(value)}"
+
+
+def _bounds(value: object) -> str:
+    if not isinstance(value, list):
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    if isinstance(value[0], str):
+        return f"behind `{value[0]}` {_bounds(value[1:])}"
+    pairs = [(f"{low:g}", f"{high:g}") for low, high in zip(value[::2], value[1::2], strict=True)]
+    return ", ".join(low if low == high else f"{low} to {high}" for low, high in pairs)
 
 
 def _words(patterns: Sequence[str]) -> str:

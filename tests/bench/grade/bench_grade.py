@@ -173,11 +173,13 @@ def table(figures: Sequence[Figures], count: int) -> str:
         f" ({mix}), each with the",
         "numbers of its student's name, and graded them:",
         "",
-        "| processes | seconds | submissions a second | CPU for each, ms | most memory of a process, MiB |",
-        "|---|---|---|---|---|",
+        "| processes | seconds | submissions a second | a second of CPU | CPU for each, ms | most memory of a process,"
+        " MiB |",
+        "|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {one.jobs} | {one.seconds:.1f} | {count / one.seconds:.0f} | {one.cpu_ms_each:.1f} | {one.peak_mib:.0f} |"
+        f"| {one.jobs} | {one.seconds:.1f} | {count / one.seconds:.0f} | {1000 / one.cpu_ms_each:.0f}"
+        f" | {one.cpu_ms_each:.1f} | {one.peak_mib:.0f} |"
         for one in figures
     ]
     lines += [

@@ -47,7 +47,7 @@ def test_the_recorded_path_mtu_explains_every_retransmission() -> None:
     recorded = Path("tests/unit/grade/recorded/20-path-mtu/told-at-client.pcapng")
     [analysis] = analyse(read_capture(recorded).frames)
     assert {one.cause for one in analysis.client.retransmissions} == {"path-mtu"}
-    assert len(analysis.findings_of("retransmission-path-mtu")) == 4
+    assert len(analysis.findings_of("retransmission-path-mtu")) == len(analysis.client.retransmissions) >= 4
 
 
 def test_a_router_that_names_no_size_is_not_said_to_take_0_octets() -> None:

@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -68,9 +68,12 @@ class Turn:
     later_ns: int = 0
     port: int = 0
     more: int = 0
+    streams: dict[bool, tuple[int, bytes]] = field(default_factory=dict)
 
     def frames(self, frames: Sequence[Frame]) -> list[Frame]:
-        """All of them, turned. Fragments are turned as the one packet that they are."""
+        """All of them, turned. Fragments are turned as the one packet that they are; words are found in the stream,
+        also where a segment ends in the middle of one."""
+        self.streams.update(self._streams(frames))
         turned: list[Frame] = []
         pieces: list[Frame] = []
         for frame in frames:
@@ -82,6 +85,30 @@ class Turn:
             else:
                 turned.append(self.frame(frame))
         return turned
+
+    def _streams(self, frames: Sequence[Frame]) -> dict[bool, tuple[int, bytes]]:
+        """By whether the client sent it: the first number, and the text with the new words."""
+        pieces: dict[bool, dict[int, bytes]] = {True: {}, False: {}}
+        for frame in frames:
+            start = {b"\x08\x00": 34, b"\x86\xdd": 54}.get(frame.data[12:14])
+            if start is None or _is_fragment(frame.data) or frame.data[23 if start == 34 else 20] != 6:
+                continue
+            from_client = int.from_bytes(frame.data[start : start + 2], "big") not in SERVER_PORTS
+            number = int.from_bytes(frame.data[start + 4 : start + 8], "big")
+            end = int.from_bytes(frame.data[16:18], "big") + 14 if start == 34 else len(frame.data)
+            payload = frame.data[start + (frame.data[start + 12] >> 4) * 4 : end]
+            if payload and number not in pieces[from_client]:
+                pieces[from_client][number] = payload
+        found = {}
+        for from_client, texts in pieces.items():
+            base = min(texts, default=0)
+            text = bytearray(max((number - base + len(octets) for number, octets in texts.items()), default=0))
+            for number, octets in texts.items():
+                text[number - base : number - base + len(octets)] = octets
+            for old, new in self.words.items():
+                text = text.replace(old, new).replace(old.upper(), new.upper())
+            found[from_client] = (base, bytes(text))
+        return found
 
     def _cut(self, pieces: Sequence[Frame]) -> list[Frame]:
         whole = bytearray(pieces[0].data[:34] + b"".join(piece.data[34:] for piece in pieces))
@@ -135,12 +162,16 @@ class Turn:
             at += data[at + 1]
 
     def _segment(self, data: bytearray, start: int) -> None:
+        from_client = int.from_bytes(data[start : start + 2], "big") not in SERVER_PORTS
+        number = int.from_bytes(data[start + 4 : start + 8], "big")
         self._numbers(data, start)
         text = start + (data[start + 12] >> 4) * 4
         payload = bytes(data[text:])
         for old, new in self.words.items():
             payload = payload.replace(old, new)
-        data[text:] = payload
+        base, stream = self.streams.get(from_client, (0, b""))
+        known = stream[number - base : number - base + len(payload)] if number >= base else b""
+        data[text:] = known if len(known) == len(payload) else payload
         data[start + 16 : start + 18] = bytes(2)
         size = 4 if start == 34 else 16
         first = 26 if start == 34 else 22

@@ -13,6 +13,7 @@ from lab.grade.likely import damaged as damage
 from lab.grade.likely import unlikely
 from lab.grade.scenario import Plan
 from lab.store.reader import read_capture
+from lab.wire.checksum import checksum, pseudo_sum
 from lab.wire.frame import Frame
 from tests.exercises.mutate import CHANGES, KINDS, mutated, page
 from tests.unit.grade.made import exercises, make, recorded_evidence, write_part
@@ -46,6 +47,22 @@ def twice(frames: list[Frame]) -> list[Frame]:
     return [*frames[: at + 1], frames[at], *frames[at + 1 :]]
 
 
+def answered_otherwise(frames: list[Frame]) -> list[Frame]:
+    """One letter of the server's answer is another one, and the checksum fits."""
+    at = data_at(frames) + next(
+        at
+        for at, one in enumerate(frames[data_at(frames) :])
+        if one.data[34:36] == bytes((0, 7)) and len(one.data) > 80
+    )
+    data = bytearray(frames[at].data)
+    data[-3] ^= 1
+    data[50:52] = bytes(2)
+    data[50:52] = checksum(
+        bytes(data[34:]), pseudo_sum(bytes(data[26:30]), bytes(data[30:34]), 6, len(data) - 34)
+    ).to_bytes(2, "big")
+    return [*frames[:at], frames[at]._replace(data=bytes(data)), *frames[at + 1 :]]
+
+
 def early(frames: list[Frame]) -> list[Frame]:
     """The answer before the question."""
     at = data_at(frames)
@@ -68,6 +85,7 @@ def backwards(frames: list[Frame]) -> list[Frame]:
     [
         (flip, "is damaged"),
         (twice, "stands there twice"),
+        (answered_otherwise, "not what the echo server answers"),
         (early, "has not sent"),
         (backwards, "is older than the one before it"),
     ],
@@ -76,7 +94,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path, change: object, says: str) ->
     result = changed(tmp_path, change)
     assert result.outcome == "refused"
     assert says in result.reason
-    assert "Play the exercise again" in result.retake
+    assert "lay the exercise again" in result.retake
 
 
 def test_the_same_frames_written_anew_pass(tmp_path: Path) -> None:

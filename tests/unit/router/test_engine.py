@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lab.router.script import Side
 from lab.wire.packet import Flags
@@ -556,6 +560,55 @@ def test_when_the_script_goes_what_waits_is_set_free_and_nothing_is_lost() -> No
     bench.engine.release(bench.now_ns)
     assert sorted(words(bench.left())) == [b"one", b"three", b"two"]
     assert not bench.engine.busy
+
+
+SELECTORS = ("client data", "client data 2", "either segment", "server data", "client ACK", "either data every 2")
+ACTIONS = (
+    "drop",
+    "delay 3 ms",
+    "duplicate",
+    "duplicate 2 times after 1 ms",
+    "reorder by 1",
+    "reorder by 2 within 20 ms",
+    "hold until server data 1",
+    "hold until client data within 5 ms",
+    "corrupt",
+    "truncate to 1",
+    "set window 0",
+    "set TTL 9 checksum wrong",
+    "inject RST from server",
+    'inject data "x" from client at seq+9',
+    "flood 2 SYN",
+    "claim wire",
+    "blackhole client for 2 ms",
+    "blackhole either until server data 2",
+)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(SELECTORS), st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=3)), max_size=4
+    )
+)
+def test_whatever_actions_come_together_a_frame_leaves_once_unless_the_log_says_why_not(
+    rules: list[tuple[str, list[str]]],
+) -> None:
+    bench, talk = opened("".join(f"{selector}: {', '.join(actions)}\n" for selector, actions in rules))
+    for number in range(3):
+        bench.put("client", talk.data("client", b"abc"))
+        bench.put("client", talk.data("client", b"def"))
+        bench.put("server", talk.ack("server"), after_ms=number * 2)
+        bench.put("server", talk.data("server", b"ABC"))
+        bench.put("client", talk.ack("client"))
+    bench.wait(5_000)
+    bench.engine.release(bench.now_ns)
+    bench.left()
+    assert not bench.engine.busy
+    left = Counter(line["frame"] for line in bench.events("out") if not line.get("forged"))
+    for line in bench.events("in"):
+        lost = {"drop", "blackhole"} & set(line["did"])
+        assert left[line["frame"]] <= 1
+        assert lost or left[line["frame"]] == 1
 
 
 def test_every_line_of_the_log_names_its_frame() -> None:

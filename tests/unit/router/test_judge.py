@@ -14,7 +14,8 @@ from lab.router.octets import hopped
 from lab.router.script import Side
 from tests.unit.router.made import ADDRESSES, MACS, MS, START_NS, Bench, Talk, addressed
 from tests.wire.expect import Expectation, RangeError, against, all_names, named, within
-from tests.wire.play import Play, judged, untimely
+from tests.wire.judge import judged
+from tests.wire.play import Play, untimely
 from tests.wire.seen import Story, dissect
 from tests.wire.soak import compare
 

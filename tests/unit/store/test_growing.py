@@ -104,3 +104,23 @@ def test_a_block_that_is_not_whole_yet_comes_when_it_is(bench: Bench, tmp_path: 
     found += run.look()
     assert len(found) == 2
     assert [time_ns for time_ns, _ in found] == sorted(time_ns for time_ns, _ in found)
+
+
+def test_begun_in_the_middle_of_a_long_write_it_goes_on_with_the_block_that_was_not_whole(
+    bench: Bench, tmp_path: Path
+) -> None:
+    session = FakeSession()
+    bench.open(session)
+    bench.record(session, 0, 1, 2)
+    bench.store.flush()
+    whole = (bench.folder / f"{session.name}.pcapng").read_bytes()
+    blocks = [block for _, block in GrowingRun(bench.folder, from_start=True).look()]
+    begins = [whole.index(block) for block in blocks]
+    there = tmp_path / "there"
+    there.mkdir()
+    for size in range(begins[0], len(whole) + 1, 5):
+        (there / "0001.pcapng").write_bytes(whole[:size])
+        run = GrowingRun(there, from_start=False)
+        (there / "0001.pcapng").write_bytes(whole)
+        new = [block for begin, block in zip(begins, blocks, strict=True) if begin + len(block) > size]
+        assert [block for _, block in run.look()] == new, size

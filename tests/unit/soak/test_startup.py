@@ -1,0 +1,34 @@
+"""The bench of starts: what its page says of given times. The times themselves are taken by ``make bench``."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench.startup import bench_startup as bench
+
+TIMES = {"floor": [1.0, 1.2, 9.0], "lab": [1.5, 1.4, 1.9], "first": [5.0], "warm": [3.0], "again": [2.0], "down": [0.9]}
+
+
+def test_the_page_has_a_row_for_each_and_the_ratio_of_the_medians() -> None:
+    text = bench.page(TIMES, 3)
+    assert text.count("\n| ") == 1 + len(bench.ROWS)
+    assert "| 1.40 | 1.50 | 1.90 |" in text
+    assert "takes 1.25 times the floor's" in text
+    assert "``" not in text
+
+
+def test_the_floor_has_as_many_containers_and_networks_as_the_lab() -> None:
+    services = bench.FLOOR.split("services:")[1].split("\nnetworks:")[0]
+    assert sum(line.startswith("  ") and line[2] != " " for line in services.splitlines()) == 6
+    assert services.count("network_mode") == 3
+    assert bench.FLOOR.count("enable_ipv6: true") == 2
+
+
+@pytest.mark.parametrize(("down_s", "status"), [(2.9, 0), (3.1, 1)])
+def test_an_aim_that_is_missed_is_an_exit_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], down_s: float, status: int
+) -> None:
+    monkeypatch.setattr(bench, "measure", lambda *_: {**TIMES, "down": [down_s]})
+    monkeypatch.setattr("sys.argv", ["bench"])
+    assert bench.main() == status
+    assert "aim is 1.3" in capsys.readouterr().out
