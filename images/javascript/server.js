@@ -25,6 +25,7 @@ const MOST_MAX_LINE = 2 ** 26; // an answer may be three times as long, and is t
 const BACKLOG = 4096; // so many clients may wait, shaken hands with by the kernel, until we accept them
 const [CR, LF] = [0x0d, 0x0a];
 const NOTHING = Buffer.alloc(0);
+const NO_MEMORY = "no memory is left; give it more, or choose a smaller ECHO_MAX_LINE";
 
 // ---- Messages: octets in, octets out; nothing here knows of sockets ----
 
@@ -64,7 +65,10 @@ class Connection {
     socket.on("end", () => this.guarded(() => this.eofReceived()));
     socket.on("drain", () => this.resumeReading());
     socket.on("finish", () => this.limitDiscarding());
-    socket.on("error", (error) => (this.wasReset ||= error.code === "ECONNRESET" || error.code === "EPIPE"));
+    socket.on("error", ({ code }) => {
+      this.wasReset ||= code === "ECONNRESET" || code === "EPIPE";
+      if (code === "ENOBUFS" || code === "ENOMEM") logError(NO_MEMORY); // Node had none to read into
+    });
     socket.on("close", () => this.connectionLost());
   }
 
@@ -73,7 +77,7 @@ class Connection {
     try {
       step();
     } catch {
-      logError("no memory is left; give it more, or choose a smaller ECHO_MAX_LINE");
+      logError(NO_MEMORY);
       this.socket.destroy();
     }
   }
