@@ -20,8 +20,6 @@ from lab.setup.up import up
 
 ROOT = Path(__file__).resolve().parents[2]
 _SLOWEST = ("--durations=5", "--durations-min=5")
-_BESIDE = ("--numprocesses=2", "--dist=loadgroup")
-"""The live tests mostly wait: they run one after the other in one process, all others meanwhile in a second one."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,7 +74,7 @@ def _run(options: argparse.Namespace, setup: Setup) -> int:
     if command == "check":
         return _check(setup, settings, as_json=options.json)
     if command == "test":
-        return run_tests(setup, settings, [*_BESIDE, *_SLOWEST, *options.words])
+        return run_tests(setup, settings, [*_SLOWEST, *options.words])
     if command == "lint":
         return run_tests(setup, settings, ["-q", "tests/test_static.py"], engine=False)
     if command == "bench":

@@ -29,14 +29,6 @@ ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The live tests share labs: where tests run in several processes, these stay together in one."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("live"))
-
-
 def until(condition: Callable[[], T], what: str, deadline_s: float = 20.0, every_s: float = 0.05) -> T:
     """The first true value of ``condition``, or a failure that says what was awaited and for how long."""
     pause = threading.Event()
