@@ -56,6 +56,8 @@ def _segment(facts: Facts, flags: int) -> None:
     session, segment, sender = facts.session, facts.segment, facts.sender
     if flags & SYN:
         _syn(facts, flags)
+        if sender.isn_seen and sender.isn != segment.seq:
+            return  # it is answered with a challenge ACK, and nothing in it counts (RFC 9293 §3.10.7.4)
     facts.seq_rel = sender.offset_of(segment.seq)
     if sender.isn_seen and facts.seq_rel < 0:
         facts.seq_rel, facts.kind = None, _kind_by_flags(flags, segment.payload_length)
@@ -174,14 +176,9 @@ def _sequence(facts: Facts, flags: int, length: int) -> None:
     session, segment, sender, peer = facts.session, facts.segment, facts.sender, facts.peer
     start = facts.seq_rel or 0
     payload_length = segment.payload_length
-    if flags & SYN:
-        if sender.isn_seen and sender.isn != segment.seq:
-            return  # a stray SYN inside the connection takes nothing of its sequence space
-    elif flags & FIN:
-        facts.kind = "fin"
-    else:
-        facts.kind = "data"
-        if payload_length == 1 and is_garbage_probe(facts, start):
+    if not flags & SYN:
+        facts.kind = "fin" if flags & FIN else "data"
+        if not flags & FIN and payload_length == 1 and is_garbage_probe(facts, start):
             return
     facts.already_acked = start + length <= sender.acked
     if flags & SYN and not facts.syn_again and start + length <= sender.next_seq:

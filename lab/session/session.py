@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lab.session.events import Role
     from lab.session.limits import Limits
     from lab.session.outcome import Certificate
+    from lab.wire.packet import Segment
 
 
 class Session:
@@ -57,6 +58,7 @@ class Session:
         self.reset_by: Role | None = None
         self.refused_by_icmp = False
         self.challenge_expected_from = ""
+        self.stray_syn: Segment | None = None  # the latest SYN with another ISN while it lived
         self.cut_frames = 0
         self.late_frames = 0
         self.icmp_errors = 0

@@ -142,9 +142,12 @@ class Tracker:
             session = self._open_session(segment, events)
         elif flags & (SYN | RST) == SYN and _begins_anew(session, segment):
             old = session
-            self._replace(old, segment, events)
-            session = self._open_session(segment, events)
+            syn = old.stray_syn if flags & ACK and not (old.over or old.closed_because) else None
+            self._replace(old, syn or segment, events)
+            session = self._open_session(syn or segment, events)
             _note_reuse(old, session, segment.frame.time_ns)
+            if syn is not None:  # it stands in the file of the older one, too, whose it was until it was answered
+                self._record(session, record_segment(session, syn, False), syn.frame.time_ns, events)
         self._record(
             session, record_segment(session, segment, bool(session.closed_because)), segment.frame.time_ns, events
         )
@@ -300,19 +303,29 @@ def _roles(segment: Segment) -> tuple[Endpoint, Endpoint, bool]:
 def _begins_anew(session: Session, segment: Segment) -> bool:
     """Whether a SYN opens another session than the one known: its ISN is another, and it is no simultaneous open.
 
-    A SYN-ACK does so only after the end of the one known: then the SYN that it answers was not captured.
+    RFC 9293 §3.10.7.4: in a connection that lives, a SYN is answered with a challenge ACK, and the connection goes on.
+    So there it is the SYN-ACK that shows that the other end has opened a new one. After the end of the one known a
+    SYN-ACK does so without its SYN, which then was not captured.
     """
     if segment.checksum_status == "bad" or not segment.ip_checksum_ok:
         return False
     side = session.side_of(segment.source)
+    over = session.over or bool(session.closed_because)
     if int(segment.flags) & ACK:
-        return side.isn_seen and side.isn != segment.seq and (session.over or bool(session.closed_because))
+        return side.isn_seen and side.isn != segment.seq and (over or _answers(segment, session.stray_syn))
     if side.isn_seen:
+        if side.isn != segment.seq and session.established and not over:
+            session.stray_syn = segment
+            return False
         return side.isn != segment.seq
     if not session.opened_by_syn:
         return True
     # The other end's SYN: a simultaneous open while the first is unanswered, else a connection the other way round.
-    return session.over or bool(session.closed_because) or session.established
+    return over or session.established
+
+
+def _answers(segment: Segment, syn: Segment | None) -> bool:
+    return syn is not None and syn.source == segment.destination and segment.ack == (syn.seq + 1) % (1 << 32)
 
 
 def _note_reuse(old: Session, session: Session, time_ns: int) -> None:

@@ -30,7 +30,7 @@ TRACES = {
     "syn-ack-unseen": '> S 0\n > . 1 ack 1\n > P. 1 ack 1 "x"\n < . 1 ack 2',
     "handshake-ack-number": "> S 0\n < . 700 ack 90000\n > R 90000",
     "other-connection": "> S 900000\n > P. 7 ack 1 x5",
-    "replaced": OPEN + "> S 0 isn 9000",
+    "replaced": OPEN + "> S 0 isn 9000\n < S. 0 isn 70000 ack 1",
     "reuse": WHOLE + "+100 > S 0 isn 9000",
     "state": OPEN + "> F. 1 ack 1\n > P. 2 ack 1 x5",
     "data-after-fin": OPEN + "> F. 1 ack 1\n > P. 2 ack 1 x5",

@@ -134,19 +134,29 @@ def test_the_old_session_is_closed_before_the_new_one_opens() -> None:
     assert kinds == ["Opened", "Closed", "Opened"]
 
 
-def test_a_new_syn_over_a_running_session_cuts_that() -> None:
-    played = play(HANDSHAKE + "> S 0 isn 777000").stop()
-    assert [s.verdict for s in played.sessions] == ["cut", "cut"]
-    assert "replaced" in {f.rule for f in played.sessions[0].findings}
+def test_a_new_syn_over_a_running_session_cuts_that_when_it_is_answered() -> None:
+    played = play(HANDSHAKE + "> S 0 isn 777000\n < S. 0 isn 888000 ack 1\n > . 1 ack 1\n" + TALK + CLOSE).wait(60)
+    old, new = played.sessions
+    assert (old.verdict, new.verdict, new.certificate.complete) == ("cut", "complete", True)
+    assert "replaced" in {f.rule for f in old.findings}
+    assert [f.rule for f in new.findings] == []
 
 
-def test_the_answer_to_the_older_connection_does_not_disturb_the_new_one() -> None:
+def test_a_stray_syn_inside_a_connection_is_answered_with_a_challenge_ack_and_the_session_goes_on() -> None:
+    stray = "> S 0 isn 777000\n < . 7 ack -775993\n"  # the number that the server expects of the old client
+    played = play(HANDSHAKE + TALK + stray + "> F. 7 ack 7 isn 1000\n < F. 7 ack 8\n > . 8 ack 8").wait(60)
+    assert (played.session.verdict, played.session.certificate.complete) == ("complete", True)
+    assert {"state", "challenge-ack"} <= {f.rule for f in played.session.findings}
+    assert len(played.sessions) == 1
+
+
+def test_who_lost_the_older_connection_resets_it_at_the_challenge_ack_and_asks_again() -> None:
     # RFC 9293 §3.5.1, figure 9: the server still has the old connection and answers the new SYN with a challenge ACK.
-    played = play(HANDSHAKE + TALK + "> S 0 isn 9000000\n < . 7 ack -8998993\n")
-    new = played.sessions[1]
-    assert new.verdict == "open"
-    assert "handshake-ack-number" in {f.rule for f in new.findings}
-    assert new.client_side.acked == 0
+    lost = "> S 0 isn 9000000\n < . 7 ack -8998993\n > R -8998993\n"
+    played = play(HANDSHAKE + TALK + lost + "> S 0\n < S. 0 isn 888000 ack 1\n > . 1 ack 1\n" + TALK + CLOSE).wait(60)
+    old, new = played.sessions
+    assert (old.verdict, new.verdict, new.certificate.complete) == ("reset", "complete", True)
+    assert "challenge-ack" in {f.rule for f in old.findings}
 
 
 def test_a_syn_ack_with_a_new_isn_after_the_end_is_a_new_session_whose_syn_was_not_captured() -> None:
