@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from struct import Struct
 
-from lab.analysis.totals import Half, Running, SessionTotals, is_settled, summed
+from lab.analysis.totals import Half, Running, SessionTotals, is_over, is_settled, lives, summed
 from lab.session.fragments import Fragments
 from lab.session.limits import Limits
 from lab.session.observe import YOUNG_GAP_NS
@@ -113,8 +113,15 @@ class Statistics:
     ) -> Half:
         """A segment that opens, ends or is the first of its end; or any other that comes this way."""
         begins = flags & (SYN | ACK | RST) == SYN
-        if half is None or (begins and _begins_anew(half, seq)):
+        if half is None:
             half = self._open(key, time_ns, flags)
+        elif begins and half.isn is not None and half.isn != seq and lives(half.totals):
+            half.totals.stray_syn = (half, seq, time_ns)  # RFC 9293 §3.10.7.4: a challenge ACK, and it goes on
+            return half
+        elif begins and _begins_anew(half, seq):
+            half = self._open(key, time_ns, flags)
+        elif flags & (SYN | ACK | RST) == SYN | ACK and half.isn not in (None, seq):
+            half = self._answered(half, key, time_ns, flags, ack)
         before = half.flags
         half.flags |= flags
         if flags & RST:
@@ -157,6 +164,21 @@ class Statistics:
         one, other = session.halves
         self._by_key[key], self._by_key[back] = (one, other) if from_client else (other, one)
         return self._by_key[key]
+
+    def _answered(self, half: Half, key: bytes, time_ns: int, flags: int, ack: int) -> Half:
+        """A SYN-ACK with another number: after the end, or if it answers a SYN that came while the session lived, a
+        new one begins."""
+        if is_over(half.totals):
+            return self._open(key, time_ns, flags)
+        whose, seq, syn_ns = half.totals.stray_syn or (half, 0, 0)
+        if whose is half or ack != (seq + 1) & _MASK:
+            return half
+        half = self._open(key, syn_ns, flags)
+        asker = half.peer
+        asker.isn, asker.next, asker.started = seq, (seq + 1) & _MASK, True
+        asker.frames, asker.syns, asker.flags = 1, 1, SYN
+        half.totals.syn_ns, half.totals.waiting = syn_ns, True
+        return half
 
     def sessions(self) -> list[SessionTotals]:
         """All sessions so far that were not given away, in the order in which they began."""

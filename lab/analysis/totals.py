@@ -64,6 +64,7 @@ class Running:
         "reset_by",
         "rtt_ns",
         "server",
+        "stray_syn",
         "syn_ns",
         "waiting",
     )
@@ -74,6 +75,7 @@ class Running:
         self.syn_ns: int | None = None
         self.rtt_ns: int | None = None
         self.reset_by = ""
+        self.stray_syn: tuple[Half, int, int] | None = None  # whose, its number and time
         self.waiting = False
         one, other = Half(self, True), Half(self, False)
         one.peer, other.peer = other, one
@@ -131,10 +133,22 @@ def summed(session: Running, end_ns: int) -> SessionTotals:
     )
 
 
+def lives(session: Running) -> bool:
+    """Whether its handshake is over, or was before the capture began, and its end has not come."""
+    client, server = session.halves
+    opened = (server.syns and not session.waiting) or not (client.syns or server.syns)
+    return bool(opened) and not is_over(session)
+
+
+def is_over(session: Running) -> bool:
+    """Whether it was reset, or both FINs are acknowledged."""
+    return bool(session.reset_by) or _closed(session)
+
+
 def is_settled(session: Running, now_ns: int) -> bool:
     """Whether nothing that matters is to be expected of it any more."""
     silent_ns = now_ns - session.last_ns
-    if session.reset_by or _closed(session):
+    if is_over(session):
         return silent_ns > _STRAGGLERS_NS
     client, server = session.halves
     patient = (server.syns and not session.waiting) or not client.syns

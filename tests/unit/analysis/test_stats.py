@@ -120,6 +120,19 @@ def test_the_same_ends_with_a_new_number_are_a_new_session() -> None:
     assert check([*first, *later]) == 2
 
 
+@pytest.mark.parametrize(
+    ("trace", "sessions"),
+    [
+        (OPEN + "> S 0 isn 777000\n < . 1 ack -775999\n > F. 1 ack 1 isn 1000\n < F. 1 ack 2\n > . 2 ack 2", 1),
+        (OPEN + "> S 0 isn 777000\n < S. 0 isn 888000 ack 1\n > . 1 ack 1\n" + TALK, 2),
+        (WHOLE + "< S. 0 isn 888000 ack 1\n > . 1 ack 1\n" + TALK, 2),
+    ],
+    ids=["stray", "answered", "after the end"],
+)
+def test_a_syn_in_a_connection_that_lives_begins_a_new_one_only_when_it_is_answered(trace: str, sessions: int) -> None:
+    assert check(frames_of(trace)) == sessions
+
+
 def test_frames_that_are_no_segments_are_counted_apart() -> None:
     statistics = Statistics()
     statistics.take([(0, b"", 0), (0, bytes(60), 60), *(frame[:3] for frame in frames_of("arp who-has\n" + WHOLE))])
