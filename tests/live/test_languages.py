@@ -51,7 +51,9 @@ def contract_image(language: str, images: Path = ROOT / "images") -> str:
 
 @pytest.mark.parametrize("language", languages())
 def test_both_programs_keep_to_the_contract(language: str) -> None:
-    keeps_to_the_contract(language, contract_image(language))
+    # V8 ends the whole process when its own heap can't grow: now and then it is the first to find no memory.
+    but = "no-memory" if language == "javascript" else ""
+    keeps_to_the_contract(language, contract_image(language), but=but)
 
 
 def keeps_to_the_contract(language: str, image: str, tests: tuple[str, ...] = TESTS, but: str = "") -> None:
