@@ -90,12 +90,17 @@ def _round_trips(case: Case, end: _End) -> Iterator[Finding]:
         if brought.end == 1 - end.number and brought.numbers
     ]
 
+    sent = {one.ack_frame: one.data_frame for one in end.analysis.stream(end.peer).rtt_samples}
+    syns = [one.number for one in end.analysis.frames if one.bits & SYN]
+
     def reason(record: FrameRecord, row: Row, brought: Brought) -> Difference | None:
         if row.flags & RST:
             return known_details.RTT_OF_RST
         if record.number in karn:
             return known_details.KARN
         if record.number in samples:
+            if row.ack_rtt_ns is None and any(sent[record.number] < at < record.number for at in syns):
+                return known_details.RTT_ACROSS_A_SYN
             ends_there = any(number < row.number and end == row.ack for number, end in ends)
             return known_details.ACK_WITHIN if row.ack_rtt_ns is None and not ends_there else None
         if not {"ack-of-data", "piggybacked-ack", "ack-of-syn", "ack-of-fin"} & set(record.roles):

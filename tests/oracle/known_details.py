@@ -75,4 +75,11 @@ ACK_WITHIN = Difference(
     "lacks a segment, the analysis takes the last of those that the acknowledgment covers whole.",
 )
 
+RTT_ACROSS_A_SYN = Difference(
+    "a round trip in which an old SYN passes",
+    "tshark",
+    "Where a SYN of the connection's beginning passes once more between a segment and its acknowledgment, tshark "
+    "forgets what is under way and gives no round trip. To the analysis an old copy changes nothing.",
+)
+
 EVERY = tuple(value for value in globals().values() if isinstance(value, Difference))
