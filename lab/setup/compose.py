@@ -101,22 +101,20 @@ def projects_of(runner: Runner, root: Path) -> list[str]:
 
 def remove_project(runner: Runner, project: str) -> None:
     """Remove a project's containers and networks by their labels, whatever compose file they came from."""
-    label = f"label={PROJECT_LABEL}={project}"
-    containers = runner.run(["docker", "ps", "--all", "--quiet", "--filter", label]).out.split()
-    if containers:
-        runner.run(["docker", "rm", "--force", "--volumes", *containers], timeout_s=_DOWN_S)
-    networks = runner.run(["docker", "network", "ls", "--quiet", "--filter", label]).out.split()
-    if networks:
-        runner.run(["docker", "network", "rm", *networks])
+    _remove_labelled(runner, f"{PROJECT_LABEL}={project}")
 
 
 def remove_marked(runner: Runner, root: Path) -> None:
     """Remove the containers that were started from this folder without compose, then their networks."""
-    label = f"label={ROOT_LABEL}={root}"
-    containers = runner.run(["docker", "ps", "--all", "--quiet", "--filter", label]).out.split()
+    _remove_labelled(runner, f"{ROOT_LABEL}={root}")
+
+
+def _remove_labelled(runner: Runner, label: str) -> None:
+    chosen = f"label={label}"
+    containers = runner.run(["docker", "ps", "--all", "--quiet", "--filter", chosen]).out.split()
     if containers:
         runner.run(["docker", "rm", "--force", "--volumes", *containers], timeout_s=_DOWN_S)
-    networks = runner.run(["docker", "network", "ls", "--quiet", "--filter", label]).out.split()
+    networks = runner.run(["docker", "network", "ls", "--quiet", "--filter", chosen]).out.split()
     if networks:
         runner.run(["docker", "network", "rm", *networks])
 
