@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from lab.store.blocks import BLOCK_LIMIT_BYTES, ENHANCED_PACKET
@@ -29,8 +30,8 @@ class QuickParser(CaptureParser):
         """Takes the next piece and yields the frames that it completes. Raises CaptureFileError."""
         self._buffer += octets
         if not self.kind and not self._recognise(final=False):
-            return
-        yield from self._quick_pcapng() if self.kind == "pcapng" else self._quick_pcap()
+            return iter(())
+        return self._quick_pcapng() if self.kind == "pcapng" else self._quick_pcap()
 
     def _quick_pcap(self) -> Iterator[RawFrame]:
         link_type = self.interfaces[0].link_type
@@ -112,11 +113,18 @@ def quick_frames(
 
     A file that is cut off at its end gives its whole frames. Raises CaptureFileError for what is no capture.
     """
+    # Chained in C: a frame does not go through one generator after the other.
+    return chain.from_iterable(_pieces(path, told, left_over))
+
+
+def _pieces(
+    path: Path, told: Callable[[int], None] | None, left_over: Callable[[int], None] | None
+) -> Iterator[Iterator[RawFrame]]:
     parser = QuickParser(where=path.name)
     try:
         with path.open("rb") as stream:
             while octets := stream.read(_CHUNK_BYTES):
-                yield from parser.take(octets)
+                yield parser.take(octets)
                 if told is not None:
                     told(parser.whole_bytes)
     except OSError as cause:
