@@ -135,9 +135,7 @@ def summed(session: Running, end_ns: int) -> SessionTotals:
 
 def lives(session: Running) -> bool:
     """Whether its handshake is over, or was before the capture began, and its end has not come."""
-    client, server = session.halves
-    opened = (server.syns and not session.waiting) or not (client.syns or server.syns)
-    return bool(opened) and not is_over(session)
+    return (_midstream(session) or _opened(session)) and not is_over(session)
 
 
 def is_over(session: Running) -> bool:
@@ -153,6 +151,14 @@ def is_settled(session: Running, now_ns: int) -> bool:
     client, server = session.halves
     patient = (server.syns and not session.waiting) or not client.syns
     return silent_ns > (_LIMITS.idle_ns if patient else _LIMITS.half_open_idle_ns)
+
+
+def _midstream(session: Running) -> bool:
+    return not any(half.syns for half in session.halves)
+
+
+def _opened(session: Running) -> bool:
+    return bool(session.halves[1].syns) and not session.waiting
 
 
 def _closed(session: Running) -> bool:
@@ -175,10 +181,10 @@ def _half(half: Half) -> Totals:
 
 
 def _verdict(session: Running, end_ns: int) -> str:
-    client, server = session.halves
-    midstream = not client.syns and not server.syns
+    server = session.halves[1]
+    midstream = _midstream(session)
     closed = _closed(session)
-    established = midstream or bool(server.syns and not session.waiting)
+    established = midstream or _opened(session)
     patience_ns = _LIMITS.idle_ns if established else _LIMITS.half_open_idle_ns
     if not closed and not session.reset_by and end_ns - session.last_ns < patience_ns:
         return "cut"  # the capture ended before the session did

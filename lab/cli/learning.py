@@ -90,12 +90,7 @@ def start_(options: argparse.Namespace) -> int:
 
 
 def run_(options: argparse.Namespace) -> int:
-    exercise = chosen(options.exercise, load_all())
-    work = _enrolled(options)
-    work.start(exercise)
-    sheet = sheets.read(work.folder(exercise) / ANSWERS)
-    _understood(exercise, sheet.predict)
-    seal = work.record_predictions(exercise, sheet.predict) if exercise.predictions else ""
+    exercise, work, seal = _begun(options)
     progress = work.progress(exercise)
     values = exercise.values(work.student(), progress.runs, seal)
     if shutil.which("docker") is None and "ECHO_CAPTURES" in os.environ:
@@ -128,14 +123,19 @@ def _keep(exercise: Exercise, work: Work, captures: Mapping[str, Path]) -> int:
     return 0
 
 
-def _progressing(options: argparse.Namespace) -> tuple[Progressing, Path]:
-    """A run that another machine's shell plays, and the folder with the captures."""
+def _begun(options: argparse.Namespace) -> tuple[Exercise, Work, str]:
+    """The exercise to be played, the student's work, and the seal on the prediction, which is recorded now."""
     exercise = chosen(options.exercise, load_all())
     work = _enrolled(options)
     work.start(exercise)
     sheet = sheets.read(work.folder(exercise) / ANSWERS)
     _understood(exercise, sheet.predict)
-    seal = work.record_predictions(exercise, sheet.predict) if exercise.predictions else ""
+    return exercise, work, work.record_predictions(exercise, sheet.predict) if exercise.predictions else ""
+
+
+def _progressing(options: argparse.Namespace) -> tuple[Progressing, Path]:
+    """A run that another machine's shell plays, and the folder with the captures."""
+    exercise, work, seal = _begun(options)
     return Progressing(exercise, work, seal), Path(os.environ.get("ECHO_CAPTURES") or "captures")
 
 
