@@ -8,12 +8,13 @@ there. ``intake`` chooses.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from lab.capture.native import LIBRARY, NativeLane, load
-from lab.capture.ring import Ring
+from lab.capture.ring import Block, Ring, frames_in
 from lab.session.events import Event
 from lab.session.session import Session
 from lab.session.tracker import Tracker
@@ -26,6 +27,8 @@ FEW_FRAMES = 256
 """A batch of fewer frames is not worth spooling."""
 FEW_FRAMES_A_BLOCK = 64
 """A block of fewer frames is not worth the lane in C."""
+MOST_ASIDE_BYTES = 32 << 20
+"""Copies of blocks that wait, at most."""
 SOON_FRAMES = 4096
 """Fewer frames in the spool than this do not wait for more."""
 HOLD_S = 0.4
@@ -40,17 +43,21 @@ Losing = Callable[[], None]
 class Intake(Protocol):
     """What the tap asks of it.
 
-    busy: frames came many at once, the last time. take: frames of at most so many blocks. settle: a turn is over,
-    nothing may wait longer than it should. catch_up: no frame may wait whose session the tracker does not know yet.
+    busy: frames came many at once, the last time. aside: blocks that were copied out of the ring and wait. take: frames
+    of at most so many blocks. settle: a turn is over, nothing may wait longer than it should. catch_up: no frame may
+    wait whose session the tracker does not know yet. relieve: what is being done takes long, so look after the ring.
     empty: nothing waits any more. forget: nothing of this session waits any more, nor is anything remembered. finish:
     the tap ends.
     """
 
     busy: bool
 
+    @property
+    def aside(self) -> int: ...
     def take(self, blocks: int) -> None: ...
     def settle(self) -> None: ...
     def catch_up(self) -> None: ...
+    def relieve(self) -> None: ...
     def empty(self) -> None: ...
     def forget(self, session: Session) -> None: ...
     def finish(self) -> None: ...
@@ -69,34 +76,79 @@ def intake(
 
 
 class Direct:
-    """By the lane in C."""
+    """By the lane in C.
+
+    The kernel hands over a block every RETIRE_MS even if it has few frames, and a ring of such blocks is soon full.
+    When a quarter of it is ready, what is used of these blocks is set aside, in order, and they go back at once. A
+    block that the kernel marked stays: what was dropped before it is charged when the frames before it have been taken.
+    """
 
     def __init__(self, ring: Ring, tracker: Tracker, act: Act, lane: NativeLane, seen: Seen, losing: Losing) -> None:
         self._ring, self._tracker, self._act, self._lane, self._seen = ring, tracker, act, lane, seen
         self._losing = losing
+        self._aside: deque[tuple[bytearray, Block]] = deque()
+        self._aside_bytes = 0
         self.busy = False
+
+    @property
+    def aside(self) -> int:
+        return len(self._aside)
 
     def take(self, blocks: int) -> None:
         ring, lane = self._ring, self._lane
         self.busy = False
         for _ in range(blocks):
+            self.relieve()
+            if self._aside:
+                self._take_aside()
+                continue
             block = ring.block()
             if block is None:
                 return
             losing = ring.losing
+            number = ring.advance()
             if losing:
                 self._losing()
-            many = block.frames >= FEW_FRAMES_A_BLOCK
-            self.busy |= many
-            if not many and not lane.armed:
-                for frame in ring.frames():
-                    self._act(self._tracker.feed(frame))
+            if self._one_by_one(block):
+                self._feed(ring.memory, block)
             else:
                 lane.take(block.first_at, block.frames)
-                ring.release(1)
+            ring.give_back(number)
             self._seen(block.last_ns)
             if losing:
                 self._losing()
+
+    def _one_by_one(self, block: Block) -> bool:
+        many = block.frames >= FEW_FRAMES_A_BLOCK
+        self.busy |= many
+        return not many and not self._lane.armed
+
+    def _feed(self, memory: memoryview, block: Block) -> None:
+        for frame in frames_in(memory, block.first_at, block.frames):
+            self._act(self._tracker.feed(frame))
+
+    def relieve(self) -> None:
+        """If the ring is filling: copy the blocks that are ready."""
+        ring = self._ring
+        if not ring.filling:
+            return
+        while self._aside_bytes < MOST_ASIDE_BYTES and not ring.losing:
+            block = ring.block()
+            if block is None:
+                return
+            octets = bytearray(ring.memory[block.first_at : block.end_at])
+            self._aside.append((octets, block._replace(first_at=0, end_at=len(octets))))
+            self._aside_bytes += len(octets)
+            ring.release(1)
+
+    def _take_aside(self) -> None:
+        octets, block = self._aside.popleft()
+        self._aside_bytes -= len(octets)
+        if self._one_by_one(block):
+            self._feed(memoryview(octets), block)
+        else:
+            self._lane.take_aside(octets, block.first_at, block.frames)
+        self._seen(block.last_ns)
 
     def settle(self) -> None:
         self._lane.settle()
@@ -127,6 +179,11 @@ class Spooled:
         self._lane = FastLane(tracker, act, bulk)
         self._since = 0.0
         self.busy = False
+
+    @property
+    def aside(self) -> int:
+        """What waits in the spool is no block any more."""
+        return 0
 
     def take(self, blocks: int) -> None:
         spool = self._spool
@@ -161,6 +218,9 @@ class Spooled:
 
     def catch_up(self) -> None:
         self.empty()
+
+    def relieve(self) -> None:
+        """The ring's room is all there is while a pile is taken."""
 
     def empty(self) -> None:
         if self._spool.frames:

@@ -20,13 +20,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.capture.comments import FORMS
+from lab.capture.ring import frame_at
 from lab.session.bulk import Run, book, footing, ready
 from lab.session.events import Event
 from lab.session.observe import LINE_BYTES
 from lab.session.session import Session
 from lab.session.tracker import Tracker
 from lab.store.forms import NUMBER
-from lab.wire.frame import Direction, Frame
+from lab.wire.frame import Frame
 from lab.wire.packet import Arp, Fragment, Icmp, Segment, ends_of
 from lab.wire.parse import parse
 
@@ -44,8 +45,6 @@ ARM_AFTER_FRAMES = 4
 FEW_FRAMES = 4096
 """Fewer frames than this in HOLD_S are no load: then every session is given back to the tracker."""
 
-_FRAME = struct.Struct("=IIIIIIHH")  # next_offset, sec, nsec, captured, length, status, mac, net
-_PACKET_TYPE_AT, _OUTGOING = 48 + 10, 4
 _READ = 0x100  # PyBUF_READ: a memory view that cannot be written to
 _END = 16  # numbers of struct End
 _SESSION = struct.Struct(f"={2 * _END}q")
@@ -139,6 +138,15 @@ class NativeLane:
         """How many sessions the library takes segments of."""
         return len(self._armed)
 
+    def take_aside(self, octets: bytearray, at: int, count: int) -> None:
+        """Take the frames of a block that was copied: the header of the first lies at this offset of the copy."""
+        ring = self._view, self._memory
+        self._view, self._memory = memoryview(octets), ctypes.addressof(ctypes.c_char.from_buffer(octets))
+        try:
+            self.take(at, count)
+        finally:
+            self._view, self._memory = ring
+
     def take(self, at: int, count: int) -> None:
         """Take the frames of a block: the header of the first lies at this offset of the ring."""
         if not self._frames:
@@ -206,7 +214,7 @@ class NativeLane:
             if self._library.lane_try(self._lane, self._memory, slow.at, ctypes.byref(self._again)):
                 return
             slow = self._again
-        frame = self.frame(slow.at)
+        frame, _ = frame_at(self._view, slow.at)
         if slow.session >= 0:
             self._release(slow.session)
         elif not slow.what:
@@ -230,19 +238,6 @@ class NativeLane:
                 self.release(session)
         elif isinstance(packet, (Arp, Fragment)) or (isinstance(packet, Icmp) and packet.neighbour is not None):
             self.release_all()
-
-    def frame(self, at: int) -> Frame:
-        """The frame whose header lies at this offset of the ring: a copy."""
-        _next, seconds, nanoseconds, captured, length, _status, mac, _net = _FRAME.unpack_from(self._view, at)
-        data = at + mac
-        outgoing = self._view[at + _PACKET_TYPE_AT] == _OUTGOING
-        return Frame(
-            seconds * 1_000_000_000 + nanoseconds,
-            bytes(self._view[data : data + captured]),
-            length,
-            0,
-            Direction.OUTBOUND if outgoing else Direction.INBOUND,
-        )
 
     def _arm(self, session: Session, at: int, frame: Frame) -> None:
         packet = parse(frame)

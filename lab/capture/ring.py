@@ -54,6 +54,7 @@ RETIRE_MS = 10
 MTU_MAX = 65535
 
 _BLOCK_HEADER = struct.Struct("=IIIII")  # version, offset_to_priv, status, number of frames, offset of the first
+_USED_AT = 20  # blk_len: octets of the block that are used, from its start on
 _FRAME_HEADER = struct.Struct("=IIIIIIHH")  # next_offset, sec, nsec, captured, length, status, mac, net
 _PACKET_TYPE_AT = 48 + 10  # sll_pkttype in the sockaddr_ll behind the 48 octets of tpacket3_hdr
 _STATUS_AT = 8
@@ -72,11 +73,37 @@ class Block(NamedTuple):
     """A block of the ring that is ready.
 
     first_at: where the first frame's header lies in the ring's memory. frames: how many. last_ns: the last one's time.
+    end_at: where the last frame has ended.
     """
 
     first_at: int
     frames: int
     last_ns: int
+    end_at: int
+
+
+def frame_at(memory: memoryview, at: int) -> tuple[Frame, int]:
+    """The frame whose header lies at this offset, a copy; and how far behind it the next one's header lies."""
+    step, seconds, nanoseconds, captured, length, _status, mac, _net = _FRAME_HEADER.unpack_from(memory, at)
+    data = at + mac
+    outgoing = memory[at + _PACKET_TYPE_AT] == PACKET_OUTGOING
+    frame = Frame(
+        seconds * 1_000_000_000 + nanoseconds,
+        bytes(memory[data : data + captured]),
+        length,
+        0,
+        Direction.OUTBOUND if outgoing else Direction.INBOUND,
+    )
+    return frame, step
+
+
+def frames_in(memory: memoryview, first_at: int, count: int) -> Iterator[Frame]:
+    """So many frames, one behind the other. first_at: where the first one's header lies."""
+    at = first_at
+    for _ in range(count):
+        frame, step = frame_at(memory, at)
+        yield frame
+        at += step
 
 
 class SockFprog(ctypes.Structure):
@@ -160,26 +187,15 @@ class Ring:
 
         The block goes back to the kernel when its last frame has been taken.
         """
-        if not self._ready():
-            return
-        memory = self._memory
-        start = self._next * BLOCK_BYTES
-        count, first = _BLOCK_HEADER.unpack_from(memory, start)[3:]
-        at = start + first
-        for _ in range(count):
-            step, seconds, nanoseconds, captured, length, _status, mac, _net = _FRAME_HEADER.unpack_from(memory, at)
-            data = at + mac
-            outgoing = memory[at + _PACKET_TYPE_AT] == PACKET_OUTGOING
-            yield Frame(
-                seconds * 1_000_000_000 + nanoseconds,
-                bytes(memory[data : data + captured]),
-                length,
-                0,
-                Direction.OUTBOUND if outgoing else Direction.INBOUND,
-            )
-            at += step
-        struct.pack_into("=I", memory, start + _STATUS_AT, 0)
-        self._next = (self._next + 1) % self.blocks
+        block = self.block()
+        if block is not None:
+            yield from frames_in(self._memory, block.first_at, block.frames)
+            self.release(1)
+
+    @property
+    def filling(self) -> bool:
+        """Whether a quarter of the blocks is ready: the reader is behind."""
+        return bool(self._status((self._next + self.blocks // 4) % self.blocks) & STATUS_USER)
 
     @property
     def losing(self) -> bool:
@@ -201,7 +217,8 @@ class Ring:
         if not status & STATUS_USER:
             return None
         seconds, nanoseconds = _LAST_FRAME.unpack_from(self._memory, start + _LAST_FRAME_AT)
-        return Block(start + first, count, seconds * 1_000_000_000 + nanoseconds)
+        (used,) = struct.unpack_from("=I", self._memory, start + _USED_AT)
+        return Block(start + first, count, seconds * 1_000_000_000 + nanoseconds, start + used)
 
     def batch(self, most_blocks: int) -> Batch:
         """The frames of the blocks that are ready now, at most so many blocks, and none behind the ring's end.
@@ -228,8 +245,17 @@ class Ring:
     def release(self, blocks: int) -> None:
         """So many blocks go back to the kernel: their frames are gone."""
         for _ in range(blocks):
-            struct.pack_into("=I", self._memory, self._next * BLOCK_BYTES + _STATUS_AT, 0)
-            self._next = (self._next + 1) % self.blocks
+            self.give_back(self.advance())
+
+    def advance(self) -> int:
+        """The next block from here on is the one behind it; returns the block's number, for ``give_back``."""
+        number = self._next
+        self._next = (number + 1) % self.blocks
+        return number
+
+    def give_back(self, number: int) -> None:
+        """This block goes back to the kernel. Later ones may have gone before it."""
+        struct.pack_into("=I", self._memory, number * BLOCK_BYTES + _STATUS_AT, 0)
 
     def statistics(self) -> Statistics:
         """What the kernel counted since the last call: frames that passed the filter, and how many of them found no

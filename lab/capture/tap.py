@@ -89,10 +89,10 @@ class Tap:
 
     def turn(self, wait_s: float) -> None:
         """Wait for frames at most so long, then do one turn."""
-        if self.ring.wait(wait_s):
+        if self.intake.aside or self.ring.wait(wait_s):
             self.intake.take(BLOCKS_A_TURN)
         self.intake.settle()
-        if not self.ring.ready:  # else what was dropped came after frames that are still in the ring
+        if not self.ring.ready and not self.intake.aside:  # else it was dropped after frames that are still to be taken
             self._count_drops()
         now_ns = self.clock.now_ns()
         if now_ns < self._now_ns:
@@ -101,7 +101,7 @@ class Tap:
         if self.tracker.is_due(now_ns):
             self.intake.empty()  # nobody is silent whose frames wait here
             self._act(self.tracker.tick(now_ns))
-        self.store.flush()
+        self.store.flush(self.intake.relieve)
         if self.quota is not None:
             for name in self._ended:
                 self.quota.finished(name)
@@ -115,7 +115,7 @@ class Tap:
                 time.sleep(GATHER_S)
             self.turn(self._patience_s())
             each_turn()
-        self.intake.take(self.ring.blocks)
+        self.intake.take(self.ring.blocks + self.intake.aside)
         self.intake.empty()
         self._count_drops()
         self._act(self.tracker.stop(self.clock.now_ns()))
@@ -136,12 +136,14 @@ class Tap:
     def _booked(self, session: Session, octets: bytes | memoryview, frames: int, last_ns: int) -> None:
         self.store.handle_run(session, octets, frames, last_ns)
         self.log.passed_over(session, frames)
+        self.intake.relieve()  # as in _act
 
     def _act(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, Closed):
                 self.intake.forget(event.session)
-            self.store.handle(event)
+                self.intake.relieve()  # thousands may be closed at a time
+            self.store.handle(event, self.intake.relieve)
             self.log.handle(event)
             if self.quota is not None and isinstance(event, Closed):
                 self._ended.append(event.session.name)

@@ -19,7 +19,7 @@ from lab.setup.suite import run_module, run_tests
 from lab.setup.up import up
 
 ROOT = Path(__file__).resolve().parents[2]
-_SLOWEST = ("--durations=5", "--durations-min=5")
+_PYTEST = ("-n", "2", "--durations=5", "--durations-min=5")  # how the two share the tests out: tests/conftest.py
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,7 +74,7 @@ def _run(options: argparse.Namespace, setup: Setup) -> int:
     if command == "check":
         return _check(setup, settings, as_json=options.json)
     if command == "test":
-        return run_tests(setup, settings, [*_SLOWEST, *options.words])
+        return run_tests(setup, settings, [*_PYTEST, *options.words])
     if command == "lint":
         return run_tests(setup, settings, ["-q", "tests/test_static.py"], engine=False)
     if command == "bench":

@@ -113,8 +113,11 @@ class SessionStore:
         for live in filter(None, map(self._live.get, opened)):
             live.drops_before -= frames
 
-    def handle(self, event: Event) -> None:
-        """Acts on one event of the tracker. Never raises for a disk that fails: see ``trouble``."""
+    def handle(self, event: Event, between: Callable[[], None] | None = None) -> None:
+        """Acts on one event of the tracker. Never raises for a disk that fails: see ``trouble``.
+
+        between: is called between two files if so much waits that everything must be written now.
+        """
         session = event.session
         live = self._live.get(session)
         if isinstance(event, Recorded):
@@ -133,7 +136,7 @@ class SessionStore:
             self._pending_bytes += live.file.append(frame, event.note.comment)
             self._dirty[session] = live
             if self._pending_bytes > self._buffer_limit_bytes:
-                self.flush()
+                self.flush(between)
         elif isinstance(event, Closed):
             if live is not None and live.wait_ns is not None:
                 self._closing[session] = live
@@ -172,11 +175,16 @@ class SessionStore:
         self._dirty.pop(session, None)
         self._failed_lately |= not self._write_open(live)
 
-    def flush(self) -> None:
-        """Writes everything that waits, so that a reader sees it; tries again what failed before."""
+    def flush(self, between: Callable[[], None] | None = None) -> None:
+        """Writes everything that waits, so that a reader sees it; tries again what failed before.
+
+        between: is called between two files, of which there may be thousands.
+        """
         failed = False
         for live in self._dirty.values():
             failed |= not self._write_open(live)
+            if between is not None:
+                between()
         self._dirty.clear()
         self._pending_bytes = 0
         failed |= not self._tell_some()

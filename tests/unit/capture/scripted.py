@@ -40,7 +40,7 @@ class ScriptedRing(Ring):
         self._memory[start + FIRST_AT : start + FIRST_AT + len(octets)] = octets
         struct.pack_into("=II", self._memory, start + 40, *divmod(last_ns, 1_000_000_000))
         status = STATUS_USER | (STATUS_LOSING if marked else 0)
-        struct.pack_into("=IIIII", self._memory, start, 1, 0, status, count, FIRST_AT)
+        struct.pack_into("=IIIIII", self._memory, start, 1, 0, status, count, FIRST_AT, FIRST_AT + len(octets))
         self._laid = (self._laid + 1) % self.blocks
         self._received += count
 

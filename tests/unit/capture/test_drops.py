@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import lab.capture.intake
 import lab.capture.tap
 from lab.capture.intake import intake
 from lab.capture.log import SessionLog
@@ -229,6 +230,89 @@ def test_a_batch_ends_before_a_marked_block() -> None:
     ring.release(2)
     assert ring.losing
     assert ring.batch(8).blocks == 1
+
+
+@pytest.fixture
+def direct(tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    made = Scene(tmp_path / "captures", built, monkeypatch)
+    yield made
+    made.ring.close()
+
+
+@pytest.mark.parametrize("lines", [3, 40], ids=["one by one", "in bulk"])
+def test_a_ring_full_of_blocks_with_few_frames_has_room_again_before_they_are_looked_at(
+    direct: Scene, monkeypatch: pytest.MonkeyPatch, lines: int
+) -> None:
+    part, more = Part(40001), Part(40002)
+    direct.lay(part.begin(lines))
+    for _ in range(direct.ring.blocks - 1):
+        direct.lay(part.go_on(lines))
+    act = direct.tap.intake._act  # type: ignore[attr-defined]
+
+    def burst(events: Any) -> None:
+        if not more.sent:  # at the very first frame
+            for _ in range(direct.ring.blocks - 1):
+                direct.lay(part.go_on(lines))  # the scripted ring says so if there is no room
+            direct.lay(more.begin(lines) + more.end())
+        act(events)
+
+    monkeypatch.setattr(direct.tap.intake, "_act", burst)
+    monkeypatch.setattr(direct.tap.intake._lane, "_act", burst)  # type: ignore[attr-defined]
+    direct.tap.turn(0)
+    direct.lay(part.end())
+    direct.later()
+    direct.end()
+    assert direct.charged(40001, 40002) == [0, 0]
+    for port, frames in ((40001, part.talk.frames), (40002, more.talk.frames)):
+        session = direct.session(port)
+        kept = read_capture(direct.store.run.path / session["file"]["name"]).packets
+        assert [packet.frame.data for packet in kept] == [octets for _, octets, _ in frames]
+
+
+def test_a_marked_block_waits_until_what_was_set_aside_before_it_is_taken(
+    direct: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part, fed, charged_at = Part(40001), 0, []
+    blocks = [part.begin(3), *(part.go_on(3) for _ in range(7))]
+    for block in blocks:
+        direct.lay(block)
+    direct.ring.drop(4)
+    direct.lay(part.go_on(3), marked=True)
+    feed, dropped = direct.tap.tracker.feed, direct.tap.tracker.dropped
+
+    def counted(*words: Any, **named: Any) -> Any:
+        nonlocal fed
+        fed += 1
+        return feed(*words, **named)
+
+    monkeypatch.setattr(direct.tap.tracker, "feed", counted)
+    monkeypatch.setattr(direct.tap.tracker, "dropped", lambda *w, **n: (charged_at.append(fed), dropped(*w, **n))[1])
+    direct.tap.turn(0)
+    assert charged_at[0] == sum(map(len, blocks))
+    direct.lay(part.end())
+    direct.later()
+    direct.end()
+    assert direct.charged(40001) == [4]
+
+
+def test_a_stop_takes_what_was_set_aside_and_no_turn_sets_aside_more_than_its_limit(
+    direct: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab.capture.intake, "MOST_ASIDE_BYTES", 3000)
+    part = Part(40001)
+    direct.lay(part.begin(3))
+    for _ in range(11):
+        direct.lay(part.go_on(3))
+    direct.tap.intake.take(1)
+    waiting = direct.tap.intake.aside
+    assert 0 < waiting < 11
+    direct.tap.intake.take(1)
+    assert direct.tap.intake.aside == waiting  # one was taken, and its room used again
+    for _ in range(2):
+        direct.lay(part.go_on(3))
+    direct.end()
+    [session] = direct.sessions()
+    assert session["frames"] == len(part.talk.frames)
 
 
 @pytest.mark.parametrize("trouble", [0.0, 0.05])
