@@ -242,9 +242,11 @@ sealed class Connection
         if (length > 0) {
             byte[] waiting = answers.GetBuffer();
             answers = new MemoryStream();
+            var pieces = new[] { new ArraySegment<byte>(waiting, 0, length) };
             SocketError error;
-            // The kernel copies what it has room for, and makes segments of it.
-            sent = socket.Send(waiting, 0, length, SocketFlags.None, out error);
+            // The kernel copies what it has room for, and makes segments of it. (A list of one piece, because of a piece
+            // alone Mono would not let go until all of it is sent, and ask the kernel over and over.)
+            sent = socket.Send(pieces, SocketFlags.None, out error);
             if (error != SocketError.Success && error != SocketError.WouldBlock)
                 throw new SocketException((int)error);
             // No room: the peer reads slowly (P24), and its window is closed. While we wait for it we don't read, so

@@ -7,6 +7,18 @@ Pure: no file, no socket, no clock. ``analyse`` takes frames, ``analyse_session`
 
 from __future__ import annotations
 
-from lab.analysis.entry import analyse, analyse_session
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lab.analysis.entry import analyse, analyse_session
 
 __all__ = ["analyse", "analyse_session"]
+
+
+def __getattr__(name: str) -> Any:
+    """Both are imported when they are asked for: who wants totals only (``lab.analysis.stats``) starts sooner."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from lab.analysis import entry
+
+    return getattr(entry, name)

@@ -25,7 +25,10 @@ from lab.wire.parse import parse
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 _MASK = 0xFFFFFFFF
 _SERVER_PORTS = (7, 8080)
-_TCP = Struct("!IIHH").unpack_from
+# What the loop reads of a frame: EtherType; of IPv4 version and IHL, total length, flags and fragment offset, protocol;
+# the addresses with the ports behind them (the key); TCP's numbers, offset and flags, window.
+_IPV4 = Struct("!12xHBxH2xHxB2x12sIIHH").unpack_from
+_IPV6 = Struct("!18xH2x36sIIHH").unpack_from
 MOST_RUNNING = 16_384
 """Sessions after which those that have ended are given away."""
 AFTER_NS = 1_000_000_000
@@ -51,19 +54,20 @@ class Statistics:
 
     def take(self, frames: Iterable[tuple[int, bytes, int]]) -> None:
         """Count frames. Each is (time in ns, octets, length on the wire), as the first three members of a Frame."""
-        by_key = self._by_key
+        by_key, ipv4, ipv6 = self._by_key, _IPV4, _IPV6
         count = 0
         for time_ns, data, length_bytes in frames:
             count += 1
-            kind = data[12:24]
-            if kind[:3] == b"\x08\x00\x45" and len(data) >= 54 and kind[11] == 6 and not (kind[8] & 0x3F or kind[9]):
-                key = data[26:38]
-                seq, ack, offset_flags, window = _TCP(data, 38)
-                length = (kind[4] << 8 | kind[5]) - 20 - (offset_flags >> 10 & 0x3C)
-            elif kind[:2] == b"\x86\xdd" and len(data) >= 74 and data[20] == 6:
-                key = data[22:58]
-                seq, ack, offset_flags, window = _TCP(data, 58)
-                length = (data[18] << 8 | data[19]) - (offset_flags >> 10 & 0x3C)
+            size = len(data)
+            if size < 54:
+                self._other(Frame(time_ns, data, length_bytes))
+                continue
+            ethertype, first, total, fragment, protocol, key, seq, ack, offset_flags, window = ipv4(data)
+            if ethertype == 0x0800 and first == 0x45 and protocol == 6 and not fragment & 0x3FFF:
+                length = total - 20 - (offset_flags >> 10 & 0x3C)
+            elif ethertype == 0x86DD and size >= 74 and data[20] == 6:
+                total, key, seq, ack, offset_flags, window = ipv6(data)
+                length = total - (offset_flags >> 10 & 0x3C)
             else:
                 self._other(Frame(time_ns, data, length_bytes))
                 continue
@@ -75,17 +79,16 @@ class Statistics:
                 half.octets += length
                 if seq == half.next and half.side is None:
                     half.next = (seq + length) & _MASK
-                    half.octets_new += length
                 else:
                     _place(half, seq, length, length, time_ns)
             half.frames += 1
             half.ack = ack
-            session = half.totals
-            session.last_ns = time_ns
+            half.last_ns = time_ns
             if not window and not flags & 7:
                 half.zero_windows += 1
-            if session.waiting and half.is_client and flags & ACK and half.peer.syns:
-                session.waiting = False
+            if half.waiting and flags & ACK and half.peer.syns:
+                half.waiting = False
+                session = half.totals
                 if session.syn_ns is not None and half.syns == half.peer.syns == 1:
                     session.rtt_ns = time_ns - session.syn_ns
         self.frames += count
@@ -106,7 +109,7 @@ class Statistics:
         half = self._control(self._by_key.get(key), key, frame.time_ns, packet.seq, packet.ack, flags, length)
         half.frames += 1
         half.ack = packet.ack
-        half.totals.last_ns = frame.time_ns
+        half.last_ns = frame.time_ns
 
     def _control(
         self, half: Half | None, key: bytes, time_ns: int, seq: int, ack: int, flags: int, length: int
@@ -135,7 +138,7 @@ class Statistics:
                 half.isn, half.next, half.started = seq, (seq + 1) & _MASK, True
             if half.is_client and half.totals.syn_ns is None:
                 half.totals.syn_ns = time_ns
-                half.totals.waiting = True
+                half.waiting = True
             seq = (seq + 1) & _MASK
         if length > 0:
             half.octets += length
@@ -177,7 +180,7 @@ class Statistics:
         asker = half.peer
         asker.isn, asker.next, asker.started = seq, (seq + 1) & _MASK, True
         asker.frames, asker.syns, asker.flags = 1, 1, SYN
-        half.totals.syn_ns, half.totals.waiting = syn_ns, True
+        half.totals.syn_ns, asker.waiting = syn_ns, True
         return half
 
     def sessions(self) -> list[SessionTotals]:
@@ -243,7 +246,6 @@ def _place(half: Half, seq: int, taken: int, length: int, time_ns: int) -> None:
     if side is None:
         if seq == half.next:
             half.next = (seq + taken) & _MASK
-            half.octets_new += length
             return
         side = half.side = Side("", Endpoint(b"", 0), State.ESTABLISHED, _MAX_HOLES)
         side.isn = half.isn if half.isn is not None else (half.next - 1) & _MASK
@@ -252,10 +254,11 @@ def _place(half: Half, seq: int, taken: int, length: int, time_ns: int) -> None:
     start = side.offset_of(seq)
     probe = length == taken == 1 and start == side.next_seq - 1 and half.peer.ack == half.next
     if probe and half.fin_end is None:
+        half.octets_old += length
         return  # a keep-alive with its octet
     place, new, since_ns = side.place(start, taken, time_ns)
     half.next = ((side.isn or 0) + side.next_seq) & _MASK
-    half.octets_new += min(new, length)
+    half.octets_old += length - min(new, length)
     young_ns = max(YOUNG_GAP_NS, half.totals.rtt_ns or 0)
     if place is Place.FILLS and time_ns - since_ns <= young_ns:
         half.out_of_order += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lab.session.limits import Limits
 from lab.session.side import Side
@@ -14,8 +14,10 @@ _STRAGGLERS_NS = 2_000_000_000
 
 
 class Half:
-    """What one end sent. next: the raw number after the highest seen. flags: all that ever stood in one of its"
-    " headers."""
+    """What one end sent. next: the raw number after the highest seen. flags: all that ever stood in one of its headers.
+    octets_old: of its octets those that had come before. waiting: the client's ACK that ends the handshake is still to
+    come.
+    """
 
     __slots__ = (
         "ack",
@@ -26,9 +28,10 @@ class Half:
         "frames",
         "is_client",
         "isn",
+        "last_ns",
         "next",
         "octets",
-        "octets_new",
+        "octets_old",
         "out_of_order",
         "peer",
         "rsts",
@@ -36,54 +39,58 @@ class Half:
         "started",
         "syns",
         "totals",
+        "waiting",
         "zero_windows",
     )
 
-    def __init__(self, totals: Running, is_client: bool) -> None:
+    def __init__(self, totals: Running, is_client: bool, time_ns: int) -> None:
         self.totals = totals
         self.is_client = is_client
         self.peer: Half = self
-        self.frames = self.octets = self.octets_new = self.again = self.out_of_order = 0
+        self.frames = self.octets = self.octets_old = self.again = self.out_of_order = 0
         self.flags = self.syns = self.fins = self.rsts = self.zero_windows = 0
         self.next = self.ack = 0
-        self.started = False
+        self.last_ns = time_ns
+        self.started = self.waiting = False
         self.isn: int | None = None
         self.fin_end: int | None = None
         self.side: Side | None = None  # keeps the gaps, once there is one
 
 
 class Running:
-    """A session while frames come. waiting: whether the ACK that ends the handshake is still to come."""
+    """A session while frames come."""
 
     __slots__ = (
         "client",
         "first_ns",
         "halves",
-        "last_ns",
         "order",
         "reset_by",
         "rtt_ns",
         "server",
         "stray_syn",
         "syn_ns",
-        "waiting",
     )
 
     def __init__(self, order: int, client: Endpoint, server: Endpoint, time_ns: int) -> None:
         self.order, self.client, self.server = order, client, server
-        self.first_ns = self.last_ns = time_ns
+        self.first_ns = time_ns
         self.syn_ns: int | None = None
         self.rtt_ns: int | None = None
         self.reset_by = ""
         self.stray_syn: tuple[Half, int, int] | None = None  # whose, its number and time
-        self.waiting = False
-        one, other = Half(self, True), Half(self, False)
+        one, other = Half(self, True, time_ns), Half(self, False, time_ns)
         one.peer, other.peer = other, one
         self.halves = (one, other)
 
+    @property
+    def last_ns(self) -> int:
+        """The time of the latest frame."""
+        one, other = self.halves
+        return max(one.last_ns, other.last_ns)
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+
+class Totals(NamedTuple):
     """What one end sent: segments, octets of payload (all, and counted once), and how often each thing happened."""
 
     frames: int
@@ -98,8 +105,7 @@ class Totals:
     isn: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class SessionTotals:
+class SessionTotals(NamedTuple):
     """One session in numbers. verdict: as in lab.session, as far as flags and numbers tell."""
 
     ordinal: int
@@ -149,7 +155,7 @@ def is_settled(session: Running, now_ns: int) -> bool:
     if is_over(session):
         return silent_ns > _STRAGGLERS_NS
     client, server = session.halves
-    patient = (server.syns and not session.waiting) or not client.syns
+    patient = (server.syns and not client.waiting) or not client.syns
     return silent_ns > (_LIMITS.idle_ns if patient else _LIMITS.half_open_idle_ns)
 
 
@@ -158,7 +164,8 @@ def _midstream(session: Running) -> bool:
 
 
 def _opened(session: Running) -> bool:
-    return bool(session.halves[1].syns) and not session.waiting
+    client, server = session.halves
+    return bool(server.syns) and not client.waiting
 
 
 def _closed(session: Running) -> bool:
@@ -169,7 +176,7 @@ def _half(half: Half) -> Totals:
     return Totals(
         half.frames,
         half.octets,
-        half.octets_new,
+        half.octets - half.octets_old,
         half.again,
         half.out_of_order,
         half.syns,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from lab.cli.compare import add_command as add_compare
 from lab.cli.completion import NAMES, SHELLS, names, script
 from lab.cli.errors import ASKED_WRONGLY, FAILED, RefusedError
 from lab.cli.exercise import add_exercise_commands
@@ -21,7 +22,6 @@ from lab.cli.live import add_command as add_live
 from lab.cli.look import add_commands
 from lab.cli.manual import Parser
 from lab.cli.naming import capture_named, captures_of
-from lab.cli.taps import add_command as add_compare
 from lab.cli.verify import verify_all
 from lab.cli.wire import add_wire_command
 from lab.store.errors import CaptureFileError, StoreError

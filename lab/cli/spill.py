@@ -28,10 +28,7 @@ class Spill(Sequence[SessionTotals]):
 
     def put(self, totals: SessionTotals) -> None:
         """Keep this one. Raises RefusedError where there is no room."""
-        fields = tuple(getattr(totals, name) for name in SessionTotals.__slots__)
-        sides = (totals.from_client, totals.from_server)
-        halves = tuple(tuple(getattr(side, name) for name in Totals.__slots__) for side in sides)
-        octets = marshal.dumps((*fields[:-2], *halves))
+        octets = marshal.dumps((*totals[:-2], tuple(totals.from_client), tuple(totals.from_server)))
         try:
             self._file.write(len(octets).to_bytes(4, "big") + octets)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""``echolab compare``: one session seen by two taps, put together frame by frame."""
+"""What ``echolab compare`` does: one session seen by two taps, put together frame by frame."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lab.analysis.wirelog import deeds
 from lab.cli.analyses import analyses_of, analysis_of
 from lab.cli.errors import ASKED_WRONGLY, RefusedError
 from lab.cli.large import counted, is_large
-from lab.cli.look import Adder, refuse_together, style_of, tell_cut
-from lab.cli.naming import NAMES, capture_named, captures_of
+from lab.cli.look import refuse_together, style_of, tell_cut
+from lab.cli.naming import capture_named, captures_of
 from lab.report.asjson import plain
 from lab.report.ladder import MIN_WIDTH, Style
 from lab.report.mermaid import ladder_mermaid
@@ -31,29 +31,8 @@ from lab.session.words import count
 from lab.store.index import SessionEntry, sessions
 
 
-def add_command(command: Adder) -> None:
-    """Add ``compare`` to the command line."""
-    made = command("compare", "put the client's and the server's capture of a session together", _compare)
-    made.add_argument("client", nargs="?", help=f"the capture of the tap beside the client: {NAMES}")
-    made.add_argument(
-        "server", nargs="?", help="beside the server; without both: the latest session that two taps have"
-    )
-    made.add_argument("--session", type=int, metavar="N", help="of several sessions: the Nth that both have")
-    made.add_argument("--log", type=Path, metavar="FILE", help="the wire's log ('echolab wire log'): who did what, too")
-    form = made.add_mutually_exclusive_group()
-    form.add_argument("--svg", action="store_true", help="a ladder as a picture (SVG), on standard output")
-    form.add_argument("--mermaid", action="store_true", help="a ladder as a Mermaid diagram")
-    form.add_argument("--html", action="store_true", help="a report: one HTML file, on standard output")
-    form.add_argument(
-        "--json", action="store_true", help="for programs: every frame with its fate (docs/compare.schema.json)"
-    )
-    made.add_argument("--raw", action="store_true", help="sequence numbers as in the header")
-    made.add_argument("--width", type=int, help="columns (default: the terminal's)")
-    made.add_argument("--ascii", action="store_true", help="no arrows and lines but ASCII")
-    made.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="default: on a terminal")
-
-
-def _compare(options: argparse.Namespace) -> int:
+def compare_captures(options: argparse.Namespace) -> int:
+    """Do what ``echolab compare`` does; returns the exit status. Raises RefusedError."""
     for form, more in (("json", ("raw",)), ("svg", ("log",)), ("mermaid", ("log",)), ("html", ())):
         if getattr(options, form):
             never = ("width", "ascii", *more)

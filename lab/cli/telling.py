@@ -1,12 +1,8 @@
-"""What the commands say for people: a session in words, a frame field by field, a conversation, a table of counts."""
+"""What the commands say for people: a session in words, a frame field by field, a conversation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
-
 from lab.analysis.model import Analysis, FrameRecord, Role
-from lab.analysis.totals import SessionTotals
 from lab.report.ladder import MIN_WIDTH, Style
 from lab.report.layers import layers
 from lab.report.rungs import label
@@ -77,45 +73,3 @@ def spoken(analysis: Analysis, style: Style) -> str:
         colour = "data" if role == "client" else "handshake"
         lines.append(f"{head}{style.paint(style.plain(quote(one.octets, room)), colour)}  {frames}")
     return "\n".join(lines) if lines else "Nobody said anything."
-
-
-def statistics(found: Sequence[SessionTotals]) -> Iterator[str]:
-    """A table, line by line: a row for each side of each session. There may be a million of them, so the rows are made
-    twice: once for their widths."""
-    if not found:
-        yield "no TCP session"
-        return
-    yield from table(_STATISTICS, lambda: (row for session in found for row in _rows(session)))
-
-
-_STATISTICS = ("client", "server", "side", "frames", "octets", "again", "late", "SYN to ACK", "verdict")
-
-
-def _rows(session: SessionTotals) -> Iterator[tuple[str, ...]]:
-    rtt = session.initial_rtt_ns
-    for role, side in (("client", session.from_client), ("server", session.from_server)):
-        first = role == "client"
-        yield (
-            session.client if first else "",
-            session.server if first else "",
-            role,
-            str(side.frames),
-            str(side.octets_new),
-            str(side.retransmissions),
-            str(side.out_of_order),
-            (duration(rtt) if rtt is not None else "-") if first else "",
-            session.verdict if first else "",
-        )
-
-
-def table(head: Sequence[str], rows: Callable[[], Iterable[Sequence[str]]]) -> Iterator[str]:
-    """Columns as wide as their widest word; the first three and the last to the left, numbers to the right."""
-    widths = [len(word) for word in head]
-    for row in rows():
-        widths = [max(width, len(word)) for width, word in zip(widths, row, strict=True)]
-    last = len(head) - 1
-    for row in chain((head,), rows()):
-        yield "  ".join(
-            word.ljust(width) if column in (0, 1, 2, last) else word.rjust(width)
-            for column, (word, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()

@@ -12,17 +12,22 @@ import re
 import signal
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 
 from lab.conformance.model import Case, Failed, Target, shown
 from lab.conformance.peer import Peer
 from lab.conformance.server_load import KERNEL_OCTETS, Deaf, raise_descriptor_limit
-from lab.conformance.server_program import ServerProgram, refused
+from lab.conformance.server_program import Running, ServerProgram, refused
 
 _STOP = (
     "At SIGTERM: close the listening socket, answer what has arrived (unfinished lines, too), close every connection "
     "as in P16 with at most half a second for its step 2, exit with status 0. Process 1 of a container needs a handler."
+)
+_REST = (
+    "When the kernel takes no more octets (EAGAIN, EWOULDBLOCK), wait until it says that there is room (poll, epoll, "
+    "await, drain); a loop that tries again at once keeps a processor busy."
 )
 _LISTEN = "Listen on :: with IPV6_V6ONLY off, set SO_REUSEADDR, and print the address that getsockname() reports."
 _LOG = "The lines of the log are in images/CONTRACT.md, to the letter; flush each one."
@@ -31,6 +36,11 @@ NEVER_MS = 60_000  # ECHO_FLUSH_MS for lines that shall stay unfinished
 PATIENT = {"ECHO_FLUSH_MS": str(NEVER_MS)}
 _LINE = b"x" * 999 + b"\n"
 _MANY = 1000
+_LOOKS, _LOOK_S = (
+    4,
+    0.4,
+)  # at a server that should wait: a compiler or a collector may be at work for a while, not always
+_REST_SHARE = 0.15  # of a look; one that asks on takes as much as it gets
 Play = Callable[[ServerProgram], None]
 
 
@@ -91,6 +101,23 @@ def _deaf(program: ServerProgram) -> None:
         with deaf.peer:
             deaf.fill(KERNEL_OCTETS, still_s=0.3)  # until nothing more fits, there and here
             server.stops()
+
+
+def _at_rest(program: ServerProgram) -> None:
+    """While a client does not read, the server waits for the kernel's word; it does not ask over and over."""
+    with program.start() as server:
+        deaf = Deaf(server.target())
+        with deaf.peer:
+            deaf.fill(KERNEL_OCTETS, still_s=0.3)
+            least_s = min(_busy_s(server) for _ in range(_LOOKS))
+        if least_s > _REST_SHARE * _LOOK_S:
+            raise Failed("a server that waits", f"one that is at work {least_s / _LOOK_S:.0%} of the time", "lines")
+
+
+def _busy_s(server: Running) -> float:
+    before_s = server.processor_s()
+    time.sleep(_LOOK_S)
+    return server.processor_s() - before_s
 
 
 def _chatty(program: ServerProgram) -> None:
@@ -229,6 +256,8 @@ STOPS = [
     Case("sigterm-thousand", "1,000 connections: each gets its answer and a FIN, within a second", "P26", _STOP,
          _stopped_with_a_thousand, alone=True),
     Case("sigterm-deaf", "A client that does not read does not delay the stop", "P26", _STOP, _deaf, alone=True),
+    Case("deaf-at-rest", "Waiting for a client that does not read takes no processor time", "P25", _REST, _at_rest,
+         alone=True),
     Case("sigterm-chatty", "A client that goes on sending does not delay the stop", "P26", _STOP, _chatty, alone=True),
     Case("sigterm-refuses", "A stopped server refuses new connections", "P26", _STOP, _refuses, alone=True),
     Case("port-again", "The port is there again at once, though old connections are in TIME_WAIT",

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from lab.conformance.model import Failed, Target, Unable, shown
@@ -22,6 +23,7 @@ from lab.conformance.model import Failed, Target, Unable, shown
 OUR_VARIABLES = ("ECHO_HOST", "ECHO_PORT", "ECHO_MAX_LINE", "ECHO_FLUSH_MS", "ECHO_LOG")
 LISTENING = "listening on "
 ON_A_FREE_PORT = ("--host", "127.0.0.1", "--port", "0")
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _STOP_S = 1.0  # P26: the longest that a stop may take
 
 
@@ -149,6 +151,20 @@ class Running:
             return self.process.wait(2 * self.patience_s)
         except subprocess.TimeoutExpired:
             raise Failed("an end", "it still runs") from None
+
+    def processor_s(self) -> float:
+        """Seconds of processor time that it and the processes it has started took so far; 0 where no /proc tells."""
+        ticks: dict[int, int] = {}
+        parent: dict[int, int] = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # it has just ended
+                fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+                parent[int(stat.parent.name)] = int(fields[1])
+                ticks[int(stat.parent.name)] = int(fields[11]) + int(fields[12])
+        family = {self.process.pid}
+        while more := {child for child, of in parent.items() if of in family} - family:
+            family |= more
+        return sum(ticks.get(one, 0) for one in family) / _TICKS_A_SECOND
 
     def stops(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send the signal; it must end with status 0 within a second (P26). Raises Failed."""

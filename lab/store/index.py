@@ -15,7 +15,6 @@ from pathlib import Path
 from lab.store.errors import CaptureFileError
 from lab.store.facts import OPEN, count, ordinal_of
 from lab.store.files import read_json
-from lab.store.rebuild import is_closed, rebuilt
 from lab.store.run import RUN_FACTS, latest_run, run_folders, run_order
 
 
@@ -77,13 +76,22 @@ def run_sessions(folder: Path) -> list[SessionEntry]:
         return []
     found = [_entry(folder, stem, stem in described, sizes) for stem in described | sizes.keys()]
     lost = [number for number, entry in enumerate(found) if not entry.facts and entry.octets]
-    if lost and is_closed(folder):
-        for number in lost:
-            found[number] = _told_anew(found[number])
+    if lost:
+        _tell_anew(folder, found, lost)
     return sorted(found, key=lambda entry: (entry.ordinal, entry.name))
 
 
+def _tell_anew(folder: Path, found: list[SessionEntry], lost: list[int]) -> None:
+    from lab.store.rebuild import is_closed  # and with it a tracker, which is seldom needed here
+
+    if is_closed(folder):
+        for number in lost:
+            found[number] = _told_anew(found[number])
+
+
 def _told_anew(entry: SessionEntry) -> SessionEntry:
+    from lab.store.rebuild import rebuilt
+
     try:
         facts = rebuilt(entry.pcapng_path)
     except CaptureFileError:

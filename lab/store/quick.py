@@ -21,6 +21,7 @@ from lab.wire.frame import Frame
 RawFrame = tuple[int, bytes, int]
 """Time in nanoseconds, octets, length on the wire: the first three members of a Frame."""
 _CHUNK_BYTES = 1 << 20
+_LENGTH_BYTES = 4
 
 
 class QuickParser(CaptureParser):
@@ -54,14 +55,17 @@ class QuickParser(CaptureParser):
         self._take(offset)
 
     def _quick_pcapng(self) -> Iterator[RawFrame]:
-        piece = bytes(self._buffer)
-        offset, size = 0, len(piece)
+        # One call reads a header, and in front of it the length that closes the block before: so that one is looked at
+        # when its frame has been given away. Before the first block of a piece there is nothing, of length 0.
+        piece = bytes(_LENGTH_BYTES) + self._buffer
+        offset, size = _LENGTH_BYTES, len(piece)
         sections, interfaces = self._sections, self.interfaces
-        unpack, closing = _quick_structs(sections.order)
+        unpack = struct.Struct(f"{sections.order}8I").unpack_from
+        before = frames = 0
         known, plain = -1, False  # the interface of the frame before, and whether its frames can be taken as they are
         while True:
             if size - offset >= 32:
-                kind, length, number, high, low, captured, length_bytes = unpack(piece, offset)
+                closing, kind, length, number, high, low, captured, length_bytes = unpack(piece, offset - _LENGTH_BYTES)
                 end = offset + length
                 if (
                     kind == ENHANCED_PACKET
@@ -69,40 +73,48 @@ class QuickParser(CaptureParser):
                     and end <= size
                     and not length & 3
                     and (number == known or sections.first_interface + number < len(interfaces))
-                    and closing(piece, end - 4)[0] == length
+                    and closing == before
                 ):
                     if number != known:
                         known, described = number, interfaces[sections.first_interface + number]
                         plain = described.link_type == ETHERNET and described.in_nanoseconds
                     data = piece[offset + 28 : offset + 28 + captured]
-                    offset = end
-                    self.frames += 1
+                    offset, before = end, length
+                    frames += 1
                     if plain:
                         yield high << 32 | low, data, length_bytes
                         continue
                     raw = (described.time_ns(high << 32 | low), data, length_bytes)
                     yield raw if described.link_type == ETHERNET else self._translated(raw, described.link_type)
                     continue
-            found = self._block_at(piece, offset, size)  # another kind of block, or a faulty one
+            self.frames += frames
+            frames = 0
+            self._check_closing(piece, offset, before)
+            # Another kind of block, or a faulty one.
+            found = self._block_at(self._buffer, offset - _LENGTH_BYTES, size - _LENGTH_BYTES)
             if found is None:
                 break
-            offset += found[0]
+            before = found[0]
+            offset += before
             known = -1
-            unpack, closing = _quick_structs(sections.order)
+            unpack = struct.Struct(f"{sections.order}8I").unpack_from
             if found[1] is not None:
                 self.frames += 1
                 frame = found[1][0]
                 link_type = interfaces[frame.interface].link_type
                 yield frame[:3] if link_type == ETHERNET else self._translated(frame[:3], link_type)
-        self._take(offset)
+        self._take(offset - _LENGTH_BYTES)
+
+    def _check_closing(self, piece: bytes, offset: int, length: int) -> None:
+        """Raises CaptureFileError if the block that ends here is not closed by its length."""
+        (closing,) = struct.unpack_from(f"{self._sections.order}I", piece, offset - _LENGTH_BYTES)
+        if closing != length:
+            self.frames -= 1
+            raise self._damaged(offset - _LENGTH_BYTES - length, "the two lengths of a block differ")
 
     def _translated(self, raw: RawFrame, link_type: int) -> RawFrame:
         refuse_link(self.where, link_type)
         return as_ethernet(Frame(*raw), link_type)[:3]
-
-
-def _quick_structs(order: str) -> tuple[Callable[..., tuple[int, ...]], Callable[..., tuple[int, ...]]]:
-    return struct.Struct(f"{order}7I").unpack_from, struct.Struct(f"{order}I").unpack_from
 
 
 def quick_frames(

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntFlag
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import NamedTuple
 
 from lab.wire.frame import Frame
 
 
+@lru_cache(maxsize=8192)
 def address_text(address: bytes) -> str:
     """A packed address (4 or 16 octets) as people write it (RFC 5952 for IPv6)."""
     if len(address) == 4:

@@ -77,6 +77,7 @@ FLAWS = {
     "status-143": "Stops as it should, but with status 143.",
     "loses-unfinished": "Forgets the unfinished line when it is stopped.",
     "waits-for-all": "Waits for a client that does not read, however long that takes.",
+    "asks-on": "Asks the kernel over and over whether there is room to send, instead of waiting for it.",
     "no-reuse": "Does not set SO_REUSEADDR.",
     "ipv4-only": "Listens on IPv4 only.",
     "says-no-end": "Does not log the end of a connection.",

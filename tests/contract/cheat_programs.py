@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 from tests.contract.cheats import RightServer
 
@@ -44,6 +44,21 @@ def fail(status: int, sentence: str) -> NoReturn:
 def name_of(address: tuple[str, int]) -> str:
     host = address[0].removeprefix("::ffff:")
     return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
+
+
+class Impatient:
+    """A connection whose sending asks the kernel over and over, instead of waiting for room."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connection, name)
+
+    def sendall(self, octets: bytes) -> None:
+        while octets:
+            with contextlib.suppress(BlockingIOError):
+                octets = octets[self.connection.send(octets, socket.MSG_DONTWAIT) :]
 
 
 class Program(RightServer):
@@ -107,7 +122,8 @@ class Program(RightServer):
         if self.messages:
             log(f"{name} received {octets} octets")
             log(f"{name} sent {octets} octets")
-        return super().answer(connection, message, line_end)
+        busy = FLAW == "asks-on"
+        return super().answer(cast(socket.socket, Impatient(connection)) if busy else connection, message, line_end)
 
     def at_quit(self, connection: socket.socket, line_end: bytes) -> None:
         log(f"{self.names[connection]} said quit")

@@ -24,6 +24,7 @@ FAULTS: dict[str, tuple[set[str], set[str]]] = {
     "status-143": ({"sigterm", "sigint"}, PANEL),
     "loses-unfinished": ({"sigterm-unfinished", "sigterm-quit", "flush-variable"}, PANEL | {"sigterm-refuses"}),
     "waits-for-all": ({"sigterm-deaf"}, PANEL | {"sigterm-unfinished"}),
+    "asks-on": ({"deaf-at-rest"}, PANEL | {"sigterm-unfinished"}),
     "no-reuse": ({"port-again"}, PANEL | {"sigterm-refuses"}),
     "ipv4-only": ({"both-versions"}, PANEL | {"server-environment"}),
     "says-no-end": ({"log-life", "both-versions"}, PANEL | {"log-messages"}),

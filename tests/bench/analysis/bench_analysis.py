@@ -20,6 +20,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -60,7 +61,9 @@ GIANT_MIB = 1024
 TEXT = """# How fast captures are read
 
 Made by `python3 -m tests.bench.analysis.bench_analysis --write docs/speed.md`: {frames:,} frames in {sessions:,}
-sessions, {mib:.0f} MiB. CPU is user and system time together. Look at the ratios: the seconds are this machine's.
+sessions, {mib:.0f} MiB, in each of {rounds} rounds every other program once, and ours before each. CPU is user and
+system time together. The figures are medians; a ratio is that of two runs one after the other, for a virtual machine is
+faster in one minute than in the next.
 
 {table}
 
@@ -166,20 +169,46 @@ def measure(folder: Path, name: str, words: list[str], scale: float = 1.0) -> Co
     return cost
 
 
-def table(costs: list[Cost], frames: int) -> str:
-    """The costs in Markdown, with each one's ratio to ours."""
-    lines = ["| program | µs CPU a frame | times ours | seconds | MiB |", "|---|---:|---:|---:|---:|"]
-    for cost in costs:
-        each = cost.cpu_s / frames * 1e6
-        ratio = cost.cpu_s / costs[0].cpu_s
-        lines.append(f"| {cost.name} | {each:.2f} | {ratio:.1f} | {cost.wall_s:.1f} | {cost.peak_mib:.0f} |")
+def table(pairs: list[tuple[Cost, Cost]], frames: int) -> str:
+    """Medians in Markdown, with each one's ratio to ours: the median of the pairs' ratios, the least and the most."""
+    lines = [
+        "| program | µs CPU a frame | times ours | least to most | seconds | MiB |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    ours = [mine for mine, _ in pairs]
+    peers = [[pair for pair in pairs if pair[1].name == name] for name in dict.fromkeys(its.name for _, its in pairs)]
+    for costs, ratios in (
+        (ours, [1.0]),
+        *(([its for _, its in them], [its.cpu_s / mine.cpu_s for mine, its in them]) for them in peers),
+    ):
+        each = median(cost.cpu_s for cost in costs) / frames * 1e6
+        told = f"{median(ratios):.1f} | {min(ratios):.1f} to {max(ratios):.1f}"
+        wall_s, peak_mib = median(cost.wall_s for cost in costs), max(cost.peak_mib for cost in costs)
+        lines.append(f"| {costs[0].name} | {each:.2f} | {told} | {wall_s:.1f} | {peak_mib:.0f} |")
     return "\n".join(lines)
+
+
+def one_round(folder: Path, scapy_scale: float) -> list[tuple[Cost, Cost]]:
+    """Every other program once, and ours before each. scapy_scale: how many times as many frames the whole has as
+    Scapy's part."""
+    fields = [word for name in FIELDS for word in ("-e", name)]
+    peers = (
+        ("tshark -2, the same facts", ["tshark", "-2", "-r", "/in/whole.pcapng", "-T", "fields", *fields], 1.0),
+        ("tshark -2 -q -z conv,tcp", ["tshark", "-2", "-q", "-r", "/in/whole.pcapng", "-z", "conv,tcp"], 1.0),
+        ("dpkt, ends and octets only", ["python3", "-c", DPKT], 1.0),
+        ("rdpcap and sessions()", ["python3", "-c", SCAPY], scapy_scale),
+    )
+    ours = ["python3", "-m", "lab", "stats", "--json", "/in/whole.pcapng"]
+    return [
+        (measure(folder, "echolab stats", ours), measure(folder, name, words, scale)) for name, words, scale in peers
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python3 -m tests.bench.analysis.bench_analysis")
     parser.add_argument("--frames", type=int, default=1_000_000)
     parser.add_argument("--sessions", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3, help="each program once a round")
     parser.add_argument("--scapy-frames", type=int, default=50_000)
     parser.add_argument("--giant-mib", type=int, default=GIANT_MIB)
     parser.add_argument("--write", type=Path, help="write the page to this file")
@@ -192,19 +221,10 @@ def main() -> None:
         folder.chmod(0o755)
         frames, mib = make(folder, wanted.frames, wanted.sessions, wanted.scapy_frames)
         print(f"{frames:,} frames, {mib:.0f} MiB", flush=True)
-        fields = [word for name in FIELDS for word in ("-e", name)]
-        costs = [
-            measure(folder, "echolab stats", ["python3", "-m", "lab", "stats", "--json", "/in/whole.pcapng"]),
-            measure(folder, "tshark -2, the same facts",
-                    ["tshark", "-2", "-r", "/in/whole.pcapng", "-T", "fields", *fields]),
-            measure(folder, "tshark -2 -q -z conv,tcp",
-                    ["tshark", "-2", "-q", "-r", "/in/whole.pcapng", "-z", "conv,tcp"]),
-            measure(folder, "dpkt, ends and octets only", ["python3", "-c", DPKT]),
-            measure(folder, "rdpcap and sessions()", ["python3", "-c", SCAPY], frames / wanted.scapy_frames),
-        ]  # fmt: skip
+        pairs = [pair for _ in range(wanted.rounds) for pair in one_round(folder, frames / wanted.scapy_frames)]
         copies, giant_mib = make_giant(folder, wanted.giant_mib)
         giant = measure(folder, "echolab stats, a gigabyte", ["python3", "-m", "lab", "stats", "/in/giant.pcapng"])
-    text = table(costs, frames)
+    text = table(pairs, frames)
     print(text)
     if wanted.write:
         wanted.write.write_text(
@@ -213,8 +233,9 @@ def main() -> None:
                 sessions=wanted.sessions,
                 mib=mib,
                 table=text,
+                rounds=wanted.rounds,
                 part=wanted.scapy_frames,
-                scapy_gib=costs[-1].peak_mib / 1024 * frames / wanted.scapy_frames,
+                scapy_gib=pairs[-1][1].peak_mib / 1024 * frames / wanted.scapy_frames,
                 giant_frames=copies * frames,
                 giant_sessions=copies * wanted.sessions,
                 giant_mib=giant_mib,

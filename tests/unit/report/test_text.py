@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.report.text import duration, quote
+from lab.report.text import columns, duration, quote
 
 
 def test_plain_text_stands_in_quotes() -> None:
@@ -36,7 +36,7 @@ def test_short_text_is_not_cut() -> None:
 def test_any_octets_give_printable_text_of_at_most_that_width(octets: bytes, width: int) -> None:
     text = quote(octets, width)
     assert text.isprintable()
-    assert len(text) <= width
+    assert columns(text) <= width
 
 
 def test_durations_have_the_unit_that_suits_them() -> None:
