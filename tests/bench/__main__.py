@@ -6,11 +6,10 @@ Each is a command of its own with options of its own; those that have a page wri
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from tests.soak.__main__ import Outcome, Repeat, play
+from tests.soak.__main__ import Outcome, Repeat, asked_for, play
 
 BENCHES = (
     Repeat(
@@ -37,22 +36,10 @@ BENCHES = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the measurements; returns 0 if all ended well, 1 if one did not, 2 if asked for wrongly."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Every measurement, one by one.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all; --list tells them)")
-    parser.add_argument("--list", action="store_true", help="tell the names and end")
-    options = parser.parse_args(arguments)
-    if options.list:
-        for bench in BENCHES:
-            print(f"{bench.name:10} {bench.what}\n{'':10} {bench.command}")
-        return 0
-    known = {bench.name for bench in BENCHES}
-    if unknown := [name for name in options.names if name not in known]:
-        parser.error(f"there is no measurement named {', '.join(unknown)}; --list tells their names")
     outcomes: list[Outcome] = []
-    for bench in BENCHES:
-        if not options.names or bench.name in options.names:
-            print(f"\n{bench.name}: {bench.what}\n  {bench.command}", flush=True)
-            outcomes.append(play(bench))
+    for bench in asked_for(BENCHES, "tests.bench", "Every measurement, one by one.", arguments):
+        print(f"\n{bench.name}: {bench.what}\n  {bench.command}", flush=True)
+        outcomes.append(play(bench))
     print()
     for outcome in outcomes:
         print(f"{outcome.name:10} {'done' if outcome.ok else 'FAILED'} after {outcome.seconds:.0f} s")

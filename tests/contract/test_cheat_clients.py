@@ -10,6 +10,7 @@ import pytest
 
 from lab.conformance import Result, run_client_cases
 from lab.conformance.output import told
+from tests.contract.verdicts import verdict
 
 CHEAT = Path(__file__).with_name("cheat_clients.py")
 PIPED = {"pipe", "pipe-octets", "pipe-fin", "pipe-pieces", "pipe-large", "pipe-meanwhile", "server-ends"}
@@ -53,10 +54,6 @@ def all_verdicts() -> dict[str, dict[str, Result]]:
 
 @pytest.mark.parametrize("flaw", FAULTS)
 def test_each_flaw_is_named_and_nothing_else_is_blamed(flaw: str, all_verdicts: dict[str, dict[str, Result]]) -> None:
-    results = all_verdicts[flaw]
-    failed = {case for case, result in results.items() if result.outcome != "pass"}
-    unsure = OPEN.get(flaw, set())
-    missed = FAULTS[flaw][0] - failed - unsure
-    assert not missed, f"{flaw} passed {sorted(missed)}"
-    wrongly = failed - FAULTS[flaw][0] - unsure
-    assert not wrongly, "\n".join(line for case in sorted(wrongly) for line in told(results[case]))
+    found = verdict(all_verdicts[flaw], lambda: verdicts(flaw), FAULTS[flaw][0], OPEN.get(flaw, set()))
+    assert not found.missed, f"{flaw} passed {sorted(found.missed)}"
+    assert not found.wrongly, "\n".join(line for case in sorted(found.wrongly) for line in told(found.results[case]))

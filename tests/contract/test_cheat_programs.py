@@ -10,6 +10,7 @@ import pytest
 
 from lab.conformance import Result, process_cases, run_process_cases
 from lab.conformance.output import told
+from tests.contract.verdicts import verdict
 
 # So right is no program of 160 lines: a sentence when no memory is left, each read in the log.
 ALL = {case.id for case in process_cases()} - {"no-memory", "stalled"}
@@ -52,13 +53,10 @@ def all_verdicts() -> dict[str, dict[str, Result]]:
 
 @pytest.mark.parametrize("flaw", FAULTS)
 def test_each_flaw_is_named_and_nothing_else_is_blamed(flaw: str, all_verdicts: dict[str, dict[str, Result]]) -> None:
-    results = all_verdicts[flaw]
-    failed = {case for case, result in results.items() if result.outcome != "pass"}
-    missed = FAULTS[flaw][0] - failed
-    assert not missed, f"{flaw} passed {sorted(missed)}"
-    wrongly = failed - FAULTS[flaw][0]
-    assert not wrongly, "\n".join(line for case in sorted(wrongly) for line in told(results[case]))
-    for case in failed:
-        assert results[case].outcome == "fail"
-        assert results[case].expected
-        assert results[case].got
+    found = verdict(all_verdicts[flaw], lambda: verdicts(flaw), FAULTS[flaw][0], set())
+    assert not found.missed, f"{flaw} passed {sorted(found.missed)}"
+    assert not found.wrongly, "\n".join(line for case in sorted(found.wrongly) for line in told(found.results[case]))
+    for result in found.failed:
+        assert result.outcome == "fail"
+        assert result.expected
+        assert result.got

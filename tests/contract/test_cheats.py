@@ -16,6 +16,7 @@ from lab.conformance.model import Result
 from lab.conformance.output import told
 from tests.contract import cheats
 from tests.contract.cheats import RightServer
+from tests.contract.verdicts import verdict
 
 PANEL = frozenset({
     "one-line", "no-early-answer", "byte-by-byte", "split-in-two", "joined", "split-and-joined", "pipelined",
@@ -108,17 +109,15 @@ def all_verdicts() -> dict[str, dict[str, Result]]:
 def test_each_fault_is_named_and_nothing_else_is_blamed(
     fault: Fault, all_verdicts: dict[str, dict[str, Result]]
 ) -> None:
-    results = all_verdicts[fault.cheat.__name__]
-    failed = {case for case, result in results.items() if result.outcome != "pass"}
-    missed = fault.fails - failed
-    assert not missed, f"{fault.cheat.__name__} passed {sorted(missed)}"
-    wrongly = failed - fault.fails - fault.open
-    assert not wrongly, "\n".join(line for case in sorted(wrongly) for line in told(results[case]))
+    name = fault.cheat.__name__
+    found = verdict(all_verdicts[name], lambda: verdicts(fault), fault.fails, fault.open)
+    assert not found.missed, f"{name} passed {sorted(found.missed)}"
+    assert not found.wrongly, "\n".join(line for case in sorted(found.wrongly) for line in told(found.results[case]))
     for case in fault.fails:
-        assert results[case].outcome == "fail"
-        assert results[case].advice
-        assert results[case].expected
-        assert results[case].got
+        assert found.results[case].outcome == "fail"
+        assert found.results[case].advice
+        assert found.results[case].expected
+        assert found.results[case].got
 
 
 def test_every_cheat_is_tried() -> None:

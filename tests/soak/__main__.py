@@ -90,28 +90,34 @@ class Outcome:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the repeats; returns 0 if all held, 1 if one did not, 2 if asked for wrongly."""
-    parser = argparse.ArgumentParser(prog="python -m tests.soak", description="The long repeats, one after the other.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all; --list tells them)")
-    parser.add_argument("--list", action="store_true", help="tell the names and end")
-    options = parser.parse_args(arguments)
-    if options.list:
-        for repeat in REPEATS:
-            print(f"{repeat.name:12} {repeat.what}\n{'':12} {repeat.command}")
-        return 0
-    known = {repeat.name for repeat in REPEATS}
-    if unknown := [name for name in options.names if name not in known]:
-        parser.error(f"there is no repeat named {', '.join(unknown)}; --list tells their names")
     outcomes = {outcome.name: outcome for outcome in recorded(PAGE)}
     failed = False
-    for repeat in REPEATS:
-        if options.names and repeat.name not in options.names:
-            continue
+    for repeat in asked_for(REPEATS, "tests.soak", "The long repeats, one after the other.", arguments):
         print(f"\n{repeat.name}: {repeat.what}\n  {repeat.command}", flush=True)
         outcomes[repeat.name] = outcome = play(repeat)
         failed |= not outcome.ok
         print(f"  {'held' if outcome.ok else 'FAILED'} after {outcome.seconds:.0f} s: {outcome.said}", flush=True)
         PAGE.write_text(document([outcomes[r.name] for r in REPEATS if r.name in outcomes]), encoding="utf-8")
     return 1 if failed else 0
+
+
+def asked_for(
+    repeats: Sequence[Repeat], module: str, description: str, arguments: Sequence[str] | None
+) -> Sequence[Repeat]:
+    """Those of the repeats that a command line names, or all; none where it only asks for their list, which is told.
+    Ends with status 2 for a name that there is not.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all; --list tells them)")
+    parser.add_argument("--list", action="store_true", help="tell the names and end")
+    options = parser.parse_args(arguments)
+    if options.list:
+        for repeat in repeats:
+            print(f"{repeat.name:12} {repeat.what}\n{'':12} {repeat.command}")
+        return ()
+    if unknown := [name for name in options.names if name not in {repeat.name for repeat in repeats}]:
+        parser.error(f"nothing here is named {', '.join(unknown)}; --list tells the names")
+    return [repeat for repeat in repeats if not options.names or repeat.name in options.names]
 
 
 def play(repeat: Repeat) -> Outcome:
