@@ -12,6 +12,7 @@ tap has captured. What has to be remembered in between stands in run.json in the
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,9 @@ class Beside(Lab):
 
     def captures(self) -> Path:
         return self.folder
+
+    def gate(self) -> str:
+        return f"127.0.0.1 {os.environ.get('ECHO_PORT') or '8080'}"
 
 
 def script(exercise: Exercise, values: Mapping[str, str | int]) -> str:

@@ -84,6 +84,11 @@ class Lab:
         except (ValueError, KeyError, TypeError, StopIteration):
             raise GradeError(f"docker compose does not say where the captures are: {_last(done.err)}") from None
 
+    def gate(self) -> str:
+        """Where a program on this machine finds the server: ``127.0.0.1 8080``, or as .env and the like have it."""
+        host, _, port = self.compose(["port", "gate", "8080"]).out.strip().rpartition(":")
+        return f"{host} {port}" if port.isdecimal() else "127.0.0.1 8080"
+
     def up(self, language: str = "", *, wired: bool = False) -> None:
         """Server (in this language, if one is named), tap and the client's host running and healthy; does nothing where
         they are. wired: also the wire, the tap beside the client and the quirks server."""
@@ -253,7 +258,7 @@ class Run:
         nonce = str(self.values["nonce"])
         self.say(f"{plan.name}: now it is your turn (README.md says what to type). In another terminal, one of:")
         self.say(f"{plan.name}:   {BY_HAND.format(port=plan.port)}")
-        self.say(f"{plan.name}:   nc 127.0.0.1 {os.environ.get('ECHO_PORT') or '8080'}")
+        self.say(f"{plan.name}:   nc {self.lab.gate()}")
         self.say(f"{plan.name}: waiting for a session with {nonce} in it ...")
         end_s = self.clock_s() + _BY_HAND_S
         while self.clock_s() < end_s:

@@ -36,6 +36,9 @@ class Pretended(Lab):
     def captures(self) -> Path:
         return self.folder
 
+    def gate(self) -> str:
+        return "127.0.0.1 8089"
+
     def up(self, language: str = "", *, wired: bool = False) -> None:
         self.done.append(f"up {language}{'wired' if wired else ''}".strip())
 
@@ -198,6 +201,19 @@ def test_what_the_player_sent_is_not_taken_for_what_a_hand_did(tmp_path: Path) -
     assert found["browser"] != found["hand"]
     assert found["hand"].read_bytes() == (lab.ready / "hand.pcapng").read_bytes()
     assert any("docker compose exec client-host socat - TCP:server:7" in words for words in said)
+    assert any(words.endswith("nc 127.0.0.1 8089") for words in said)
+
+
+@pytest.mark.parametrize(
+    ("told", "where"), [("127.0.0.1:8081\n", "127.0.0.1 8081"), ("", "127.0.0.1 8080"), (":0 no\n", "127.0.0.1 8080")]
+)
+def test_the_gate_s_port_is_the_one_that_compose_published(
+    monkeypatch: pytest.MonkeyPatch, told: str, where: str
+) -> None:
+    monkeypatch.setattr(
+        Lab, "compose", lambda _lab, words: Done(0, told) if words == ["port", "gate", "8080"] else None
+    )
+    assert Lab().gate() == where
 
 
 def test_every_recorded_part_belongs_to_an_exercise() -> None:
