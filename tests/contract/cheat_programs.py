@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from typing import Any, NoReturn, cast
+from typing import NoReturn
 
 from tests.contract.cheats import RightServer
 
@@ -46,19 +46,11 @@ def name_of(address: tuple[str, int]) -> str:
     return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
 
 
-class Impatient:
-    """A connection whose sending asks the kernel over and over, instead of waiting for room."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.connection, name)
-
-    def sendall(self, octets: bytes) -> None:
-        while octets:
-            with contextlib.suppress(BlockingIOError):
-                octets = octets[self.connection.send(octets, socket.MSG_DONTWAIT) :]
+def ask_on(connection: socket.socket, octets: bytes) -> None:
+    """Send, and ask the kernel over and over whether there is room, instead of waiting for it."""
+    while octets:
+        with contextlib.suppress(BlockingIOError):
+            octets = octets[connection.send(octets, socket.MSG_DONTWAIT) :]
 
 
 class Program(RightServer):
@@ -122,8 +114,10 @@ class Program(RightServer):
         if self.messages:
             log(f"{name} received {octets} octets")
             log(f"{name} sent {octets} octets")
-        busy = FLAW == "asks-on"
-        return super().answer(cast(socket.socket, Impatient(connection)) if busy else connection, message, line_end)
+        if FLAW == "asks-on" and not self.is_quit(message) and octets <= self.max_line:
+            ask_on(connection, self.capitals(message) + line_end)
+            return False
+        return super().answer(connection, message, line_end)
 
     def at_quit(self, connection: socket.socket, line_end: bytes) -> None:
         log(f"{self.names[connection]} said quit")
