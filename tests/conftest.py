@@ -2,35 +2,35 @@
 
 The live tests want the machine's containers and mostly wait for them: one process plays them all, in their order. The
 others need processors and no lab: meanwhile the second process takes them, file by file. Without ``-n`` all run in one
-process, as ever.
+process, as ever; then pytest-xdist need not even be there (in the languages' images it is not).
 """
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import signal
+from typing import Any
 
 import pytest
-from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
-LIVE = "tests/live"
-
-
-class LiveInOneProcess(LoadScopeScheduling):
-    """Gives the live tests to the first process that asks, and to each that asks next a file of the others."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        return LIVE if path.startswith(f"{LIVE}/") else path
+LIVE = "tests/live/"
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LiveInOneProcess:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Our way to share the tests out, instead of one by one to whoever is idle."""
+    from tests.sharing import LiveInOneProcess
+
     config.option.loadscopereorder = False  # in the order of the collection, not the file with the most tests first
     return LiveInOneProcess(config, log)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A process of two ignores SIGINT, and what it starts would inherit that: programs that no Ctrl-C ends. A handler
+    that does nothing is not inherited."""
+    if hasattr(config, "workerinput") and signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda _number, _frame: None)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The live tests begin first: they take the longest."""
-    items.sort(key=lambda item: not PurePosixPath(item.nodeid.partition("::")[0]).is_relative_to(LIVE))
+    items.sort(key=lambda item: not item.nodeid.startswith(LIVE))

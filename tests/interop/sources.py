@@ -51,7 +51,7 @@ PLACES: Mapping[tuple[str, str], Patterns] = {
     ("server", "send"): {
         "c": r"send\(connection->socket",
         "cpp": r"send\(socket_, ",
-        "csharp": r"socket\.Send\(waiting",
+        "csharp": r"socket\.Send\(pieces",
         "java": r"sending\.writeTo\(",
         "javascript": r"this\.socket\.write\(octets\)",
         "python": r"self\.transport\.write\(octets\)",

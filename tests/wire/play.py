@@ -7,6 +7,7 @@ conversation's outcome. tshark is asked later about many plays at a time (``test
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections import Counter
 from dataclasses import dataclass, field
@@ -77,10 +78,11 @@ def play(stand: Stand, expected: Expectation, version: int) -> Play:
 
 
 def patiently(stand: Stand, expected: Expectation, version: int, again: int = AGAIN) -> Play:
-    """Play it, and so often again at most if it went otherwise while the machine stood still."""
+    """Play it, and so often again at most if it went otherwise while the machine stood still, or while more programs
+    wanted a processor than it has."""
     one = play(stand, expected, version)
     for number in range(again):
-        if not one.complaints or one.late_ms < LATE_MS:
+        if not one.complaints or (one.late_ms < LATE_MS and os.getloadavg()[0] <= (os.cpu_count() or 1)):
             break
         one = play(stand, expected, version)
         one.repeats = number + 1

@@ -43,7 +43,8 @@ and {shipped} more each as it is shipped (below), and judged every time by
 - **the conversation**: every answer right, or the failure that was intended.
 
 A play that went otherwise was repeated, {again} times at most, if the wire was late in it by more than {late:g} ms for
-no reason of the script's: then the machine had other things to do. {repeated} of the plays are such ones.
+no reason of the script's, or if more programs wanted a processor than there are: then the machine had other things to
+do. {repeated} of the plays are such ones.
 
 Between the hosts lie {way:g} ms in each direction, made by one more rule behind the scenario's own: so neither a pause
 of the machine nor a delayed ACK (40 ms) is taken for a loss by TCP, whose tail loss probe comes after two round trips.

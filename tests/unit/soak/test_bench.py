@@ -47,4 +47,4 @@ def test_an_unknown_name_is_refused_with_status_2(two: None, capsys: pytest.Capt
     with pytest.raises(SystemExit) as caught:
         bench.main(["godo"])
     assert caught.value.code == 2
-    assert "no measurement named godo" in capsys.readouterr().err
+    assert "nothing here is named godo" in capsys.readouterr().err

@@ -43,7 +43,7 @@ def test_an_unknown_name_is_refused_with_status_2(two: Path, capsys: pytest.Capt
     with pytest.raises(SystemExit) as caught:
         main(["godo"])
     assert caught.value.code == 2
-    assert "no repeat named godo" in capsys.readouterr().err
+    assert "nothing here is named godo" in capsys.readouterr().err
     assert not two.exists()
 
 
