@@ -1,8 +1,9 @@
 """How the tests are shared out when two processes run them (``pytest -n 2``, which ``make test`` does).
 
-The live tests want the machine's containers and mostly wait for them: one process plays them all, in their order. The
-others need processors and no lab: meanwhile the second process takes them, file by file. Without ``-n`` all run in one
-process, as ever; then pytest-xdist need not even be there (in the languages' images it is not).
+The live tests play in composed labs and mostly wait for them: one process plays them all, in their order. The others
+need processors and no lab: meanwhile the second process takes them, file by file, and first those live tests that have
+enough with single containers. Without ``-n`` all run in one process, as ever; then pytest-xdist need not even be there
+(in the languages' images it is not).
 """
 
 from __future__ import annotations
@@ -13,6 +14,13 @@ from typing import Any
 import pytest
 
 LIVE = "tests/live/"
+WITHOUT_A_LAB = ("test_languages.py", "test_report_page.py")
+
+
+def in_the_lab(nodeid: str) -> bool:
+    """Whether a test plays in a composed lab."""
+    path = nodeid.partition("::")[0]
+    return path.startswith(LIVE) and path.removeprefix(LIVE) not in WITHOUT_A_LAB
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -33,4 +41,4 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The live tests begin first: they take the longest."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LIVE))
+    items.sort(key=lambda item: (not in_the_lab(item.nodeid), not item.nodeid.startswith(LIVE)))

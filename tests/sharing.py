@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from xdist.scheduler import LoadScopeScheduling
 
-LIVE = "tests/live"
+from tests.conftest import in_the_lab
 
 
 class LiveInOneProcess(LoadScopeScheduling):
-    """Gives the live tests to the first process that asks, and to each that asks next a file of the others."""
+    """Gives the tests in the lab to the first process that asks, and to each that asks next a file of the others."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        return LIVE if path.startswith(f"{LIVE}/") else path
+        return "the lab" if in_the_lab(nodeid) else nodeid.partition("::")[0]
