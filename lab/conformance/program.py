@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lab.conformance.model import Failed, Unable, shown
 
+REACTION_S = 0.2  # no person is quicker: after so long a program that has nothing to do waits for a key or a signal
 OUR_VARIABLES = ("ECHO_HOST", "ECHO_PORT", "ECHO_TIMEOUT_S", "ECHO_SCRIPT")
 
 
@@ -131,11 +132,16 @@ def _feed(writing: int, octets: bytes, keep_open: bool) -> None:
 def send_signal(
     number: signal.Signals, when: threading.Event, patience_s: float
 ) -> Callable[[subprocess.Popen[bytes]], None]:
-    """For run(during=...): send a signal as soon as something has happened."""
+    """For run(during=...): send a signal a moment after something has happened, when the program waits again.
+
+    (Many a language notes a signal and looks at the note later. One that comes in the microsecond between the last look
+    and the wait is noticed when the wait ends; nobody who presses a key can be so quick.)
+    """
 
     def during(process: subprocess.Popen[bytes]) -> None:
         if not when.wait(patience_s):
             raise Failed("a connection from the client", "none")
+        time.sleep(REACTION_S)
         process.send_signal(number)
 
     return during

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 
 from lab.conformance import wording
 from lab.conformance.model import Case, Failed, Unable, shown
-from lab.conformance.program import Program, ended
+from lab.conformance.program import REACTION_S, Program, ended
 from lab.conformance.stand_in import Guest, StandIn
 
 _ADVICE = "Interactive: print the prompt `> `, read a line, send it with LF, print the answer. See images/CONTRACT.md."
@@ -35,9 +35,6 @@ settings[0] |= 0o40000  # IUTF8
 termios.tcsetattr(0, termios.TCSANOW, settings)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
-
-# No person presses Ctrl-C within microseconds of the prompt: a client may not be waiting for keys yet.
-_REACTION_S = 0.2
 
 CTRL_C, CTRL_D, BACKSPACE = b"\x03", b"\x04", b"\x7f"
 
@@ -154,7 +151,7 @@ def _ctrl_d(screen: Screen) -> None:
 
 
 def _ctrl_c(screen: Screen) -> None:
-    time.sleep(_REACTION_S)
+    time.sleep(REACTION_S)
     screen.type(CTRL_C)
 
 

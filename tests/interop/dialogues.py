@@ -34,6 +34,7 @@ from typing import Any
 
 from docker.models.containers import Container
 
+from lab.conformance.program import REACTION_S
 from tests.interop.matrix import EXPECTED, SENT
 from tests.live.conftest import ROOT, Lab, until
 
@@ -144,6 +145,7 @@ def ctrl_c(lab: Lab) -> None:
     with at_the_prompt(lab) as talker:
         talker.write(b"hello\r")
         talker.read_until(b"> ")
+        threading.Event().wait(REACTION_S)  # never set: a person is no quicker
         talker.write(b"\x03")
         must_end(talker.process)
 
