@@ -59,7 +59,9 @@ class Apt:
             return
         self.refreshed = True
         with self.console.step(f"apt-get update ({why})") as step:
-            self._apt_get(["update", "-q"], step)
+            code, _ = self._apt_get(["update", "-q"], step)
+            if code != 0:
+                step.fail(f"apt-get update gave up (status {code}); going on with the lists as they are")
 
     def find(self, packages: Sequence[str]) -> str:
         """The first of these packages that apt knows, updating the lists if it knows none; '' when there is none."""

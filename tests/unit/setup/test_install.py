@@ -149,6 +149,16 @@ def test_old_lists_are_refreshed_once_when_a_file_is_gone_and_then_apt_gives_up_
     assert sum(" update " in command for command in runner.commands) == 1
 
 
+def test_lists_that_cannot_be_refreshed_are_told_and_the_old_ones_do() -> None:
+    runner = bare(machines.DEBIAN_12)
+    with_candidates(runner, {"docker.io": "(none)"})
+    runner.on("apt-get update", Result(100, "E: the mirror is away\n"))
+    runner.on("sh -c log=$1", lambda machine, _argv: with_docker(machine) and Result(0, "77\n"))
+    setup, said = setup_of(runner)
+    ensure(setup)
+    assert "apt-get update gave up (status 100); going on with the lists as" in said.getvalue()
+
+
 def test_apt_asks_nothing_restarts_nothing_and_goes_through_the_machines_proxy() -> None:
     runner = bare(machines.DEBIAN_12, env={"http_proxy": "http://proxy.test:3128"})
     runner.on("sh -c log=$1", lambda machine, _argv: with_docker(machine) and Result(0, "77\n"))
