@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.cli.look import Adder
+from lab.cli.look import Adder, add_style
 from lab.cli.naming import NAMES
 
 
@@ -28,9 +28,7 @@ def add_command(command: Adder) -> None:
         "--json", action="store_true", help="for programs: every frame with its fate (docs/compare.schema.json)"
     )
     made.add_argument("--raw", action="store_true", help="sequence numbers as in the header")
-    made.add_argument("--width", type=int, help="columns (default: the terminal's)")
-    made.add_argument("--ascii", action="store_true", help="no arrows and lines but ASCII")
-    made.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="default: on a terminal")
+    add_style(made)
 
 
 def _compare(options: argparse.Namespace) -> int:

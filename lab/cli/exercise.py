@@ -7,9 +7,10 @@ Exit status: 0 done (of ``check``: passed), 1 not (yet), 2 asked wrongly.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from lab.cli.later import later
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -56,13 +57,4 @@ def add_exercise_commands(commands: _SubParsersAction[Any]) -> None:
 def _common(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument("--work", type=Path, metavar="DIR", help="where you work (default: $ECHO_WORK, ./work)")
     parser.add_argument("--student", metavar="NAME", help="your name or number (asked once, kept in the work folder)")
-    parser.set_defaults(run=_later(name))
-
-
-def _later(name: str) -> Callable[[argparse.Namespace], int]:
-    def run(options: argparse.Namespace) -> int:
-        from lab.cli.learning import act
-
-        return act(name, options)
-
-    return run
+    parser.set_defaults(run=later("lab.cli.learning", name))

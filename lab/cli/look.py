@@ -20,23 +20,25 @@ from lab.analysis.totals import SessionTotals
 from lab.cli.counts import statistics
 from lab.cli.errors import ASKED_WRONGLY, FAILED, RefusedError, cut_sentence
 from lab.cli.large import counted
+from lab.cli.later import later
 from lab.cli.naming import NAMES, capture_named
 from lab.report.ladder import MIN_WIDTH, Style
 from lab.store.errors import CaptureFileError
 from lab.store.reader import CaptureParser, cannot_open
 
 PROFILE = "EchoLab"
+_SINGLE = "lab.cli.single"
 Adder = Callable[[str, str, Callable[[argparse.Namespace], int]], argparse.ArgumentParser]
 
 
 def add_commands(command: Adder) -> None:
     """Add this module's commands to the command line."""
-    show = command("show", "tell what a session was: handshake, findings, end", _single("show"))
+    show = command("show", "tell what a session was: handshake, findings, end", later(_SINGLE, "show"))
     _one_session(show)
     show.add_argument("--json", action="store_true", help="the whole analysis (docs/analysis.schema.json)")
     show.add_argument("--no-frames", action="store_true", help="with --json: without the list of frames")
 
-    ladder = command("ladder", "draw a session as a ladder", _single("ladder"))
+    ladder = command("ladder", "draw a session as a ladder", later(_SINGLE, "ladder"))
     _one_session(ladder)
     ladder.add_argument("--whole", action="store_true", help="every frame of a long session too")
     form = ladder.add_mutually_exclusive_group()
@@ -48,18 +50,18 @@ def add_commands(command: Adder) -> None:
     )
     ladder.add_argument("--explain", action="store_true", help="one line of explanation for each frame")
 
-    report = command("report", "write a report: one HTML file, for the browser and for paper", _single("report"))
+    report = command("report", "write a report: one HTML file, for the browser and for paper", later(_SINGLE, "report"))
     _one_session(report)
     report.add_argument(
         "--output", "-o", metavar="FILE", help="where to (default: NAME.html here; - is standard output)"
     )
     report.add_argument("--plots", metavar="DIR", type=Path, help="also write every plot as an SVG file into DIR")
 
-    explain = command("explain", "explain a frame, field by field", _single("explain"))
+    explain = command("explain", "explain a frame, field by field", later(_SINGLE, "explain"))
     explain.add_argument("frame", type=int, help="its number in the session, from 1")
     _one_session(explain)
 
-    follow = command("follow", "show what was said, in the order it was said", _single("follow"))
+    follow = command("follow", "show what was said, in the order it was said", later(_SINGLE, "follow"))
     _one_session(follow)
     follow.add_argument("--raw", choices=("client", "server"), help="this side's octets as they are, nothing else")
 
@@ -73,18 +75,14 @@ def add_commands(command: Adder) -> None:
     opening.add_argument("name", nargs="?", default="latest", help=NAMES)
 
 
-def _single(name: str) -> Callable[[argparse.Namespace], int]:
-    def run(options: argparse.Namespace) -> int:
-        from lab.cli.single import act
-
-        return act(name, options)
-
-    return run
-
-
 def _one_session(made: argparse.ArgumentParser) -> None:
     made.add_argument("name", nargs="?", default="latest", help=NAMES)
     made.add_argument("--session", type=int, metavar="N", help="of a file with several: the Nth")
+    add_style(made)
+
+
+def add_style(made: argparse.ArgumentParser) -> None:
+    """The options that ``style_of`` reads."""
     made.add_argument("--width", type=int, help="columns (default: the terminal's)")
     made.add_argument("--ascii", action="store_true", help="no arrows and lines but ASCII")
     made.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="default: on a terminal")
