@@ -19,6 +19,14 @@ _DEFAULT = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*):?-(?P<value>[^}]*)\}")
 _PROJECT = re.compile(r"^name:\s*[\"']?(?P<name>[a-z0-9][a-z0-9_-]*)", re.MULTILINE)
 
 
+def at_home(path: str) -> Path:
+    """A path whose ``~`` at the start stands for a home folder; one of nobody's home is taken as it is written."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 @dataclass(frozen=True)
 class Settings:
     """The lab's variables with their values in force, the repository's folder, and the project's name in compose.
@@ -32,8 +40,11 @@ class Settings:
     unknown: Mapping[str, str] = field(default_factory=dict)
 
     def path(self, name: str) -> Path:
-        """A variable that names a file or folder, as an absolute path (relative ones start at the repository)."""
-        return (self.root / Path(self.values[name]).expanduser()).absolute()
+        """A variable that names a file or folder, as an absolute path (relative ones start at the repository).
+
+        A ``~`` at its start stands for the home folder, as in compose.
+        """
+        return (self.root / at_home(self.values[name])).absolute()
 
     @property
     def port(self) -> int:

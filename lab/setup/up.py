@@ -19,7 +19,7 @@ from lab.setup.compose import Compose
 from lab.setup.errors import SetupError, last_lines
 from lab.setup.images import build
 from lab.setup.install import Setup, ensure
-from lab.setup.settings import Settings
+from lab.setup.settings import Settings, at_home
 
 _START_S = 120.0
 _SESSION_S = 45.0
@@ -140,7 +140,7 @@ def drawing(capture: Path, live: bool, colour: bool) -> str:
 def opening_lines(setup: Setup, root: Path, capture: str) -> list[str]:
     """How to open the capture in Wireshark on this kind of machine."""
     quoted = shlex.quote(capture)
-    home = Path(setup.runner.env.get("HOME", "~")).expanduser()
+    home = at_home(setup.runner.env.get("HOME", "~"))
     installed = any((home / folder / "profiles" / PROFILE).is_dir() for folder in (".config/wireshark", ".wireshark"))
     profile = f"-C {PROFILE} " if installed else ""
     if setup.system.kind == "macos":

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lab.capture import settings as tap
@@ -149,6 +149,7 @@ def test_the_limits_are_those_of_the_contract(root: Path) -> None:
         assert told(root, **{name: str(int(most) + 1)}) != []
 
 
+@example(name="ECHO_SCRIPT", value="~nobody of this name/script.txt")
 @given(name=st.sampled_from(sorted(GOOD)), value=st.text(st.characters(blacklist_characters="\0/")))
 def test_no_value_makes_the_checks_fail(name: str, value: str) -> None:
     problems(Settings(Path("/nonexistent"), "echolab", {**GOOD, name: value}), FakeRunner())
