@@ -6,7 +6,15 @@ import pytest
 
 from tests.bench.startup import bench_startup as bench
 
-TIMES = {"floor": [1.0, 1.2, 9.0], "lab": [1.5, 1.4, 1.9], "first": [5.0], "warm": [3.0], "again": [2.0], "down": [0.9]}
+TIMES = {
+    "floor": [1.0, 1.2, 9.0],
+    "waiting": [1.7, 1.5, 1.6],
+    "lab": [1.5, 1.4, 1.9],
+    "first": [5.0],
+    "warm": [3.0],
+    "again": [2.0],
+    "down": [0.9],
+}
 
 
 def test_the_page_has_a_row_for_each_and_the_ratio_of_the_medians() -> None:
@@ -14,14 +22,27 @@ def test_the_page_has_a_row_for_each_and_the_ratio_of_the_medians() -> None:
     assert text.count("\n| ") == 1 + len(bench.ROWS)
     assert "| 1.40 | 1.50 | 1.90 |" in text
     assert "takes 1.25 times the floor's" in text
+    assert "It takes 0.94 times that of the floor whose client waits for health, which is itself 1.33 times" in text
     assert "``" not in text
+
+
+def services_of(text: str) -> dict[str, str]:
+    """The line of each service's beginning, by its name."""
+    lines = text.split("services:")[1].split("\nnetworks:")[0].splitlines()
+    return {line.split(":")[0].strip(): line for line in lines if line.startswith("  ") and line[2] != " "}
 
 
 def test_the_floor_has_as_many_containers_and_networks_as_the_lab() -> None:
     services = bench.FLOOR.split("services:")[1].split("\nnetworks:")[0]
-    assert sum(line.startswith("  ") and line[2] != " " for line in services.splitlines()) == 6
+    assert len(services_of(bench.FLOOR)) == 6
     assert services.count("network_mode") == 3
     assert bench.FLOOR.count("enable_ipv6: true") == 2
+
+
+def test_the_floor_that_waits_changes_the_floor_s_own_services_and_adds_none() -> None:
+    waiting = set(services_of(bench.WAITING))
+    assert waiting == {"server", "tap", "client"}
+    assert waiting < set(services_of(bench.FLOOR))
 
 
 @pytest.mark.parametrize(("down_s", "status"), [(2.9, 0), (3.1, 1)])
