@@ -8,6 +8,7 @@ enough with single containers. Without ``-n`` all run in one process, as ever; t
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
@@ -34,7 +35,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_configure(config: pytest.Config) -> None:
     """A process of two ignores SIGINT, and what it starts would inherit that: programs that no Ctrl-C ends. A handler
-    that does nothing is not inherited."""
+    that does nothing is not inherited. And programs in Python find the environment that most users have, not one in
+    which nothing is buffered."""
+    os.environ.pop("PYTHONUNBUFFERED", None)
     if hasattr(config, "workerinput") and signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, lambda _number, _frame: None)
 

@@ -251,7 +251,7 @@ def show(octets):
         sys.stdout.buffer.write(octets)
         sys.stdout.buffer.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python tries once more when it ends
+        give_up(sys.stdout)
         if isinstance(error, BrokenPipeError):  # whoever read our output has gone ("| head"): nothing to complain of
             sys.exit(1)
         fail(1, "cannot write to standard output; is the disk full?")
@@ -264,8 +264,15 @@ def show_line(line):
 
 def note(sentence):
     """For the person, not part of the conversation: on standard error."""
-    with contextlib.suppress(OSError):  # nobody may be there to read it
+    try:
         print(sentence, file=sys.stderr, flush=True)
+    except OSError:  # nobody may be there to read it
+        give_up(sys.stderr)
+
+
+def give_up(stream):
+    """Whatever is written from now on goes nowhere: Python would try once more when it ends, and fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def fail(status, sentence):
@@ -312,7 +319,9 @@ def number(name, text, least, most):
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by default process 1 of a container would ignore it
-    sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115  (started without any input, as by "<&-")
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # started without it, as by ">&-"
+            setattr(sys, name, Path(os.devnull).open("r+"))  # noqa: SIM115
     script, places = read_arguments(sys.argv[1:])
     host, port, *_ = [*places, "", ""]
     host = host or os.environ.get("ECHO_HOST") or "localhost"

@@ -9,7 +9,6 @@ something to tell, and then calls a method of that Connection. So a method must 
 """
 
 import asyncio
-import contextlib
 import errno
 import os
 import resource
@@ -254,8 +253,17 @@ def name_of(address):
 
 
 def log(text):
-    with contextlib.suppress(OSError):  # whoever read the log may be gone; that is no reason to stop
-        print(text, flush=True)
+    say(text, sys.stdout)
+
+
+def say(text, stream):
+    """A line for whoever reads our log. They may be gone; that is no reason to stop, nor to end with an error."""
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python tries once more when it ends
+    except OSError:
+        pass  # the disk is full: the next line may find room again
 
 
 def log_message(text):
@@ -280,8 +288,7 @@ def log_trouble(loop, about):
 
 
 def log_error(sentence):
-    with contextlib.suppress(OSError):
-        print(f"echo-server: {sentence}", file=sys.stderr, flush=True)
+    say(f"echo-server: {sentence}", sys.stderr)
 
 
 def fail(status, sentence):

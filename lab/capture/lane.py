@@ -250,7 +250,7 @@ def _packets(pile: Pile, rows: Ints, columns: Rows, runs: Runs, part: Ints) -> P
 
 def _blocks(packets: Packets) -> tuple[npt.NDArray[np.uint8], Ints]:
     """The blocks of these packets: by columns if they are of few shapes and small numbers, else one by one."""
-    if shapes(packets) <= MOST_SHAPES and max(int(n.max()) for n in packets.numbers) <= LARGEST_NUMBER:
+    if shapes(packets) <= MOST_SHAPES and max(int(np.max(n)) for n in packets.numbers) <= LARGEST_NUMBER:
         return packet_blocks(packets, FORMS)
     from lab.wire.frame import Direction, Frame
 

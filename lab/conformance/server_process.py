@@ -8,6 +8,7 @@ it runs alone.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -215,6 +216,24 @@ def _messages_in_the_log(wanted: str, count: int) -> Play:
     return play
 
 
+def _nobody_reads(program: ServerProgram) -> None:
+    """Standard output is a pipe whose reader is gone: the server serves on, and ends with status 0."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        server = program.start("--host", "127.0.0.1", "--port", str(port), log=writing)
+    finally:
+        os.close(writing)
+    with server:
+        server.until(lambda: server.process.poll() is not None or not refused(port), "a server that listens")
+        for _ in range(2):
+            _quit(Target("127.0.0.1", port, patience_s=program.patience_s))
+        server.stops()
+        must_be("standard error", "", server.errors())
+
+
 def _both_versions(program: ServerProgram) -> None:
     """By default IPv4 and IPv6 are served by one socket, and an IPv4 client is named as such."""
     if not socket.has_dualstack_ipv6():
@@ -271,6 +290,8 @@ LOG = [
          _messages_in_the_log("", 0)),
     Case("log-messages", "ECHO_LOG=messages logs how many octets, never the text", "contract: log", _LOG,
          _messages_in_the_log("messages", 2)),
+    Case("log-unread", "A log that nobody reads stops nothing: status 0 at the end", "contract: log",
+         "Writing to standard output fails with EPIPE then (and SIGPIPE must be ignored): go on.", _nobody_reads),
 ]  # fmt: skip
 
 CASES = STOPS + LOG

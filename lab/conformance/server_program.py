@@ -35,9 +35,16 @@ class ServerProgram:
     command: tuple[str, ...]
     patience_s: float = 5.0
 
-    def start(self, *args: str, env: Mapping[str, str] | None = None, before: Sequence[str] = ()) -> Running:
+    def start(
+        self,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
+        log: int = subprocess.PIPE,
+    ) -> Running:
         """Start it with these arguments (by default on a free port of 127.0.0.1) and with none of its variables but
-        those in env. before: a command that starts the command. Raises Unable when it can't be started."""
+        those in env. before: a command that starts the command. log: its standard output, a pipe to us if it is not
+        given. Raises Unable when it can't be started."""
         if shutil.which(self.command[0]) is None:
             raise Unable(f"cannot start {self.command[0]}: check the command after --server")
         clean = {name: value for name, value in os.environ.items() if name not in OUR_VARIABLES}
@@ -45,7 +52,7 @@ class ServerProgram:
             process = subprocess.Popen(
                 [*before, *self.command, *(args or ON_A_FREE_PORT)],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=log,
                 stderr=subprocess.PIPE,
                 env={**clean, **(env or {})},
             )
@@ -86,8 +93,7 @@ class Running:
                 stream.close()
 
     def _read_log(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
+        for line in self.process.stdout or ():
             self._log.put(line.decode("utf-8", "replace").rstrip("\n"))
         self._log.put(None)
 

@@ -48,7 +48,7 @@ class FastWay:
         ready = self._words[first : first + MOST_AT_ONCE, 0] & 1
         if not ready[0]:
             return False
-        count = len(ready) if ready.all() else int(ready.argmin())
+        count = len(ready) if ready.all() else int(np.argmin(ready))
         if count <= FEW:
             self._one_by_one(count)
             return True

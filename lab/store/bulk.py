@@ -123,7 +123,7 @@ def _template(captured: int, text: bytes) -> UInt8s:
 
 def _digits(values: Ints) -> UInt8s:
     """Each number as twelve ASCII characters, right-aligned: three look-ups of four digits, a 32-bit word each."""
-    if len(values) and values.max() < _FOUR * _FOUR:
+    if len(values) and np.max(values) < _FOUR * _FOUR:
         upper, low = np.divmod(values.astype(np.uint32), np.uint32(_FOUR))
         high = np.zeros_like(upper)
     else:

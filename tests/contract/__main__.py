@@ -82,6 +82,7 @@ FLAWS = {
     "ipv4-only": "Listens on IPv4 only.",
     "says-no-end": "Does not log the end of a connection.",
     "logs-text": "Logs what people say.",
+    "minds-its-log": "Ends when nobody reads its log any more.",
     "environment-wins": "Takes the environment before the arguments.",
     "no-variables": "Does not look at ECHO_MAX_LINE, ECHO_FLUSH_MS and ECHO_LOG.",
     "stack-trace": "Shows a stack trace when something is wrong.",

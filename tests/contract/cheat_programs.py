@@ -28,7 +28,8 @@ STOP_S = 0.5
 
 def log(line: str) -> None:
     """One line, whole: print() would write its line end by itself, and another thread may come between."""
-    os.write(1, f"{line}\n".encode())
+    with contextlib.nullcontext() if FLAW == "minds-its-log" else contextlib.suppress(BrokenPipeError):
+        os.write(1, f"{line}\n".encode())
 
 
 def fail(status: int, sentence: str) -> NoReturn:

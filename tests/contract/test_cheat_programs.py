@@ -30,6 +30,7 @@ FAULTS: dict[str, tuple[set[str], set[str]]] = {
     "ipv4-only": ({"both-versions"}, PANEL | {"server-environment"}),
     "says-no-end": ({"log-life", "both-versions"}, PANEL | {"log-messages"}),
     "logs-text": ({"log-life", "both-versions", "log-connections", "log-messages"}, PANEL),
+    "minds-its-log": ({"log-unread"}, PANEL | {"log-life"}),
     "environment-wins": ({"server-arguments-win"}, PANEL | {"server-environment"}),
     "no-variables": ({"max-line-variable", "max-line-cr", "flush-variable", "log-messages", "log-life"}, PANEL),
     "stack-trace": (WRONG | LISTENS, PANEL),
