@@ -159,8 +159,10 @@ sub run {
     kill TERM => keys %clients;
     for (1 .. 20) { last unless %clients; select(undef, undef, undef, 0.02) }
     kill KILL => keys %clients;
-    close STDOUT; # nobody may be there to read the log: at the end Perl would try once more, and fail
 }
+
+# Nobody may be there to read the log. What is left of it Perl would try to write once more, and complain.
+END { close STDOUT }
 
 # ---- Arguments and errors ----
 
