@@ -72,6 +72,17 @@ def test_one_bad_frame_is_a_problem(changed: dict[str, str], word: str) -> None:
     assert word in judged(SESSION, EXPECTED.decode(), Tshark([*ROWS, {**ROWS[0], **changed}]))
 
 
+def test_a_hole_is_one_until_a_segment_of_the_same_side_fills_it() -> None:
+    ahead = {**ROWS[0], "tcp.analysis.lost_segment": "1"}
+    behind = {**ROWS[0], "tcp.analysis.out_of_order": "1"}
+    printed = EXPECTED.decode()
+    assert judged(SESSION, printed, Tshark([*ROWS, ahead, behind])) == ""
+    assert "lost_segment in segment 5" in judged(SESSION, printed, Tshark([*ROWS, behind, ahead]))
+    assert "lost_segment in segment 4" in judged(
+        SESSION, printed, Tshark([*ROWS, ahead, {**behind, "tcp.srcport": "7"}])
+    )
+
+
 def test_both_sides_must_send_a_fin() -> None:
     assert "FIN" in judged(SESSION, EXPECTED.decode(), Tshark(ROWS[:2]))
 
