@@ -280,8 +280,10 @@ def test_an_answer_in_single_octets_takes_a_segment_for_each(evening: Evening, v
 def test_a_late_answer_comes_long_after_the_ack_of_its_line(evening: Evening, version: int) -> None:
     visit, twin = evening.at(LATE, version), evening.at(LINGER, version)
     assert visit.saw == ["connected", "HELLO\n"]
-    assert visit.ms[-1] >= 1000 > twin.ms[1]
+    assert twin.ms[1] < 1000
     (answer,) = visit.texts()
+    line = next(row for row in visit.rows if not row.server and row.length)
+    assert answer.time_s - line.time_s >= 1  # at the server's tap; a client may be late to look at its clock
     alone = [row for row in visit.of_server(ACK) if not row.length and row.ack == 7 and row.time_s < answer.time_s]
     assert alone
     assert answer.time_s - alone[0].time_s > 0.45  # the ACK waits for half a second at most (RFC 9293 §3.8.6.3)
