@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from lab.conformance import wording
 from lab.conformance.client_talk import Play, failure, sentence
 from lab.conformance.model import Case, Failed, Unable
-from lab.conformance.program import Done, Program, script_file
+from lab.conformance.program import Done, Program, script_file, unread_pipe
 from lab.conformance.stand_in import Guest, StandIn, Talk
 
 _TIME = "While octets wait to be sent, the time runs as well: ECHO_TIMEOUT_S since TCP took the last of them."
@@ -131,13 +131,8 @@ def _disk_is_full(program: Program) -> None:
 
 def _nobody_hears(program: Program) -> None:
     """What standard error can't take changes no status."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    try:
-        with _full_disk() as full:
-            _ended_with(program, full, writing).must_be(1)
-    finally:
-        os.close(writing)
+    with unread_pipe() as unread, _full_disk() as full:
+        _ended_with(program, full, unread).must_be(1)
 
 
 def _both_ways(

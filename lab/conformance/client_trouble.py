@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
@@ -12,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from lab.conformance import wording
 from lab.conformance.client_talk import Play, failure, sentence
 from lab.conformance.model import Case, Failed, Unable, shown
-from lab.conformance.program import Done, Program, script_file, send_signal
+from lab.conformance.program import Done, Program, script_file, send_signal, unread_pipe
 from lab.conformance.stand_in import Guest, StandIn, Talk
 
 _RESET = "A RST is ECONNRESET from recv() or EPIPE from send(): say the sentence, exit with status 1."
@@ -162,13 +161,9 @@ def _signal(number: signal.Signals, status: int) -> Play:
 
 def _nobody_reads(program: Program) -> None:
     """Standard output is a pipe whose reader is gone, as in `| head -1`."""
-    reading, writing = os.pipe()
-    os.close(reading)
     with StandIn(Guest.echo, program.patience_s) as server:
-        try:
-            process = program.start("127.0.0.1", server.port, stdin=subprocess.PIPE, stdout=writing)
-        finally:
-            os.close(writing)
+        with unread_pipe() as unread:
+            process = program.start("127.0.0.1", server.port, stdin=subprocess.PIPE, stdout=unread)
         try:
             _, err = process.communicate(b"hello\n" * 100, timeout=program.patience_s)
         except subprocess.TimeoutExpired as expired:

@@ -121,6 +121,17 @@ class Program:
         return Done(process.returncode, out, err)
 
 
+@contextlib.contextmanager
+def unread_pipe() -> Iterator[int]:
+    """The writing end of a pipe whose reader is gone, as in ``| head -1``."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        yield writing
+    finally:
+        os.close(writing)
+
+
 def _feed(writing: int, octets: bytes, keep_open: bool) -> None:
     with contextlib.suppress(OSError):  # the program has ended and reads no more
         while octets:

@@ -8,7 +8,6 @@ it runs alone.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 import socket
@@ -19,8 +18,9 @@ from collections.abc import Callable
 
 from lab.conformance.model import Case, Failed, Target, shown
 from lab.conformance.peer import Peer
+from lab.conformance.program import unread_pipe
 from lab.conformance.server_load import KERNEL_OCTETS, Deaf, raise_descriptor_limit
-from lab.conformance.server_program import Running, ServerProgram, refused
+from lab.conformance.server_program import Running, ServerProgram, free_port, refused
 
 _STOP = (
     "At SIGTERM: close the listening socket, answer what has arrived (unfinished lines, too), close every connection "
@@ -218,14 +218,9 @@ def _messages_in_the_log(wanted: str, count: int) -> Play:
 
 def _nobody_reads(program: ServerProgram) -> None:
     """Standard output is a pipe whose reader is gone: the server serves on, and ends with status 0."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    reading, writing = os.pipe()
-    os.close(reading)
-    try:
-        server = program.start("--host", "127.0.0.1", "--port", str(port), log=writing)
-    finally:
-        os.close(writing)
+    port = free_port()
+    with unread_pipe() as unread:
+        server = program.start("--host", "127.0.0.1", "--port", str(port), log=unread)
     with server:
         server.until(lambda: server.process.poll() is not None or not refused(port), "a server that listens")
         for _ in range(2):

@@ -184,7 +184,7 @@ class Running:
         if status != 0:
             killed = f" (ended by the signal {-status}, without a handler)" if status < 0 else ""
             raise Failed("exit status 0", f"{status}{killed}", number.name)
-        if took_s > _STOP_S * _crowded():
+        if took_s > _STOP_S * crowded():
             raise Failed(f"an end within a second of {number.name}", f"one after {took_s:.1f} s", number.name)
 
     def must_fail(self, status: int, sentence: str) -> None:
@@ -202,12 +202,19 @@ class Running:
             raise Failed(f"exit status {status}", str(found))
 
 
-def _crowded() -> float:
+def crowded() -> float:
     """1 on an idle machine; how many want each processor, while more want them than there are."""
     try:
         return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     except (AttributeError, OSError):  # not on Windows
         return 1.0
+
+
+def free_port() -> int:
+    """A TCP port of this machine's loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def refused(port: int) -> bool:

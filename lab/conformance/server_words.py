@@ -10,7 +10,7 @@ from lab.conformance import wording
 from lab.conformance.model import Case
 from lab.conformance.peer import Peer
 from lab.conformance.server_process import NEVER_MS, PATIENT, Play, must_be, must_match
-from lab.conformance.server_program import ON_A_FREE_PORT, ServerProgram
+from lab.conformance.server_program import ON_A_FREE_PORT, ServerProgram, free_port
 
 _SETTINGS = "An argument goes before the environment, the environment before the default; an empty variable is none."
 _ERROR = "The sentences, and which exit status goes with them, are in images/CONTRACT.md, to the letter."
@@ -53,8 +53,7 @@ def _arguments_win(program: ServerProgram) -> None:
 def _environment(program: ServerProgram) -> None:
     with program.start("--port", "0", env={"ECHO_HOST": "127.0.0.1"}) as server:
         must_match("with ECHO_HOST it listens on", r"127\.0\.0\.1:\d+", server.listening())
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
+    port = str(free_port())
     with program.start("--host", "127.0.0.1", env={"ECHO_PORT": port}) as server:
         must_be("with ECHO_PORT it listens on", f"127.0.0.1:{port}", server.listening())
 

@@ -15,7 +15,6 @@ import os
 import queue
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from datetime import date
 from pathlib import Path
 from threading import Thread
 
+from lab.conformance.server_program import free_port
 from lab.grade import play
 from lab.grade.check import CAPTURES, Result, check
 from lab.grade.errors import GradeError, NotShownError
@@ -88,11 +88,8 @@ def lab_of(project: str, number: int, captures: Path) -> play.Lab:
     """A lab under this project's name, in the network 198.18.NUMBER, that writes its captures there."""
     captures.mkdir(parents=True, exist_ok=True)
     captures.chmod(0o777)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ECHO_", "COMPOSE_", "SERVER", "CLIENT"))}
-    own = {"ECHO_NET4": f"198.18.{number}", "ECHO_NET6": f"2001:db8:{number}", "ECHO_PORT": str(port)}
+    own = {"ECHO_NET4": f"198.18.{number}", "ECHO_NET6": f"2001:db8:{number}", "ECHO_PORT": str(free_port())}
     more = {"ECHO_CAPTURES": str(captures), "ECHO_LADDER": "off", "COMPOSE_PROJECT_NAME": project}
     return BusyLab(env={**kept, **own, **more})
 

@@ -82,7 +82,9 @@ def marks_in(seen: list[dict[str, str]]) -> list[str]:
     """
     marks = []
     for number, row in enumerate(seen, 1):
-        names = [name for name in LOST if row[name]] + ["a bad checksum"] * (row["tcp.checksum.status"] == "0")
+        names = [name for name in LOST if row[name]]
+        if row["tcp.checksum.status"] == "0":
+            names.append("a bad checksum")
         if HOLE in names and any(
             later[FILLED] and later["tcp.srcport"] == row["tcp.srcport"] for later in seen[number:]
         ):

@@ -23,6 +23,7 @@ import pytest
 import testinfra
 from docker.models.containers import Container
 
+from lab.conformance.server_program import crowded, free_port
 from tests.marked import MARK
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,14 +45,7 @@ def until(condition: Callable[[], T], what: str, deadline_s: float = 20.0, every
 
 def allowed_s(seconds: float) -> float:
     """What takes this long on an idle machine may take longer while others want its processors."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
-def free_port() -> int:
-    """A TCP port of this machine's loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return seconds * crowded()
 
 
 class Lab:

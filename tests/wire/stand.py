@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import threading
 import time
@@ -17,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lab.conformance.server_program import free_port
 from tests.wire import agent
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,11 +111,8 @@ class Stand:
         self.captures = captures
         self.settings = settings
         self.net4, self.net6 = f"198.18.{number}", f"2001:db8:{number}:"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("ECHO_", "COMPOSE_", "SERVER", "CLIENT"))}
-        lab = {"ECHO_NET4": self.net4, "ECHO_NET6": self.net6.rstrip(":"), "ECHO_PORT": port}
+        lab = {"ECHO_NET4": self.net4, "ECHO_NET6": self.net6.rstrip(":"), "ECHO_PORT": str(free_port())}
         self.env = {**kept, **lab, "ECHO_CAPTURES": str(captures), "ECHO_LADDER": "off", **settings}
         self._more: list[Path] = []
         for index, text in enumerate(files):

@@ -126,10 +126,10 @@ def certified(path: Path) -> bool:
 
 def measure(pairs: int, folder: Path) -> dict[str, list[float]]:
     """Every row's seconds, ``pairs`` of each, in turn."""
-    floor = ["docker", "compose"]
     for name, text in (("floor.yaml", FLOOR), ("waiting.yaml", WAITING)):
         (folder / name).write_text(text, encoding="utf-8")
-        floor += ["-f", str(folder / name)]
+    floor = ("docker", "compose", "-f", str(folder / "floor.yaml"))
+    waiting = (*floor, "-f", str(folder / "waiting.yaml"))
     captures = folder / "captures"
     captures.mkdir(mode=0o755)
     settings = {**LAB, "ECHO_CAPTURES": str(captures)}
@@ -142,10 +142,10 @@ def measure(pairs: int, folder: Path) -> dict[str, list[float]]:
         return make("up")
 
     steps: tuple[tuple[str, Callable[[], float]], ...] = (
-        ("floor", lambda: took_s(*floor[:4], "up", "-d")),
-        ("", lambda: took_s(*floor[:4], "down", "-t", "2")),
-        ("waiting", lambda: took_s(*floor, "up", "-d")),
+        ("floor", lambda: took_s(*floor, "up", "-d")),
         ("", lambda: took_s(*floor, "down", "-t", "2")),
+        ("waiting", lambda: took_s(*waiting, "up", "-d")),
+        ("", lambda: took_s(*waiting, "down", "-t", "2")),
         ("lab", lambda: to_first_file_s(captures, settings)),
         ("down", lambda: make("down")),
         ("first", first),
@@ -161,7 +161,7 @@ def measure(pairs: int, folder: Path) -> dict[str, list[float]]:
                 found[name].append(step())
     finally:
         make("down")
-        took_s(*floor, "down", "-t", "2")
+        took_s(*waiting, "down", "-t", "2")
     return found
 
 
